@@ -1,0 +1,248 @@
+"""ByteMap: every byte of a file has exactly one owner, by construction.
+
+Parsers make claims at a level; the more specific claim owns the byte, whatever order claims arrive in.  A claim
+may speak about some columns only ("these bytes are main.main's code" says nothing about the section), so each
+column is painted by itself and a cell inherits what less specific claims said of the other columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Offsets = NDArray[np.int64]
+Codes = NDArray[np.int32]
+
+COLUMNS = ("section", "structure", "module", "package", "symbol", "kind")
+UNKNOWN = "unknown"  # the kind of a byte that nobody claims
+
+
+class Level(IntEnum):
+    """How specific a claim is."""
+
+    SEGMENT = 1  # "it is in a read-only mapping"
+    SECTION = 2  # "it is in .gopclntab"
+    TABLE = 3  # "it is in the functab"
+    ITEM = 4  # "it is main.main's record"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """One label per claim: claim i says `names[codes[i]]`.  Claims that share `names` (the same object) share codes."""
+
+    codes: Codes  # (n,)
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """One parser's statement about file bytes: claim i covers `[starts[i], ends[i])`."""
+
+    source: str  # who says so: the parser's name, evidence in a dispute and the tie-break within a level
+    level: Level
+    starts: Offsets  # (n,) file offsets, bytes
+    ends: Offsets  # (n,) file offsets, bytes, exclusive
+    labels: Mapping[str, Labels | str]  # by column; a plain string is the label of every claim
+
+    @classmethod
+    def of(cls, source: str, level: Level, ranges: Iterable[tuple[int, int]], **labels: str | Sequence[str]) -> Claims:
+        """Claims on a few `(start, end)` ranges; each label is one string, or a sequence with one per range."""
+        pairs = np.array(list(ranges), np.int64).reshape(-1, 2)
+        each = {
+            column: label if isinstance(label, str) else Labels(np.arange(len(pairs), dtype=np.int32), label)
+            for column, label in labels.items()
+        }
+        return cls(source, level, pairs[:, 0], pairs[:, 1], each)
+
+    def moved(self, by: int) -> Claims:
+        """The same claims, `by` bytes further on: a slice's claims in its fat file."""
+        return Claims(self.source, self.level, self.starts + by, self.ends + by, self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """Two structures of one level want the bytes `[start, end)`: evidence of damage or tampering, never an error."""
+
+    start: int
+    end: int
+    claimants: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group of a listing: a value per column asked for, the kind of its bytes, and how many there are."""
+
+    path: tuple[str, ...]
+    kind: str
+    bytes: int
+
+
+@dataclass(slots=True)
+class _Column:
+    """A column while it is painted: per cell a code (0: nothing said), the level and the batch that said it."""
+
+    code: Codes
+    level: NDArray[np.int8]
+    batch: Codes
+    pools: list[Sequence[str]] = field(default_factory=list)
+    bases: list[int] = field(default_factory=list)
+    size: int = 1
+
+    def base(self, names: Sequence[str]) -> int:
+        for pool, base in zip(self.pools, self.bases, strict=True):
+            if pool is names:
+                return base
+        self.pools.append(names)
+        self.bases.append(self.size)
+        self.size += len(names)
+        return self.bases[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names behind a column's codes: code 0 is "nothing said"; pools are laid end to end from 1."""
+
+    pools: tuple[Sequence[str], ...]
+    bases: tuple[int, ...]
+
+    def __getitem__(self, code: int) -> str:
+        if code == 0:
+            return ""
+        i = int(np.searchsorted(self.bases, code, side="right")) - 1
+        return self.pools[i][code - self.bases[i]]
+
+
+@dataclass(frozen=True, slots=True)
+class ByteMap:
+    """A partition of `[0, size)`: cell i is `[bounds[i], bounds[i+1])`, labelled by `codes[column][i]`."""
+
+    bounds: Offsets  # (m+1,) strictly increasing, from 0 to size
+    codes: Mapping[str, Codes]  # by column, (m,)
+    names: Mapping[str, Names]  # by column
+    disputes: tuple[Dispute, ...]
+
+    @classmethod
+    def build(cls, size: int, claims: Iterable[Claims]) -> ByteMap:
+        """Lay claims on `size` unknown bytes, least specific first; ties go to the source whose name sorts first.
+
+        Cost: O(c log c) in the number of claims, whatever the size of the file.  Ranges outside the file are
+        clipped; an empty range owns nothing.  The result does not depend on the order of `claims`.
+        """
+        batches = sorted((_sorted(c, size) for c in claims), key=lambda c: (c.level, c.source))
+        edges = [np.array([0, size], np.int64), *(side for c in batches for side in (c.starts, c.ends))]
+        bounds = np.unique(np.concatenate(edges))
+        cells = max(len(bounds) - 1, 0)
+        columns = {name: _blank(cells) for name in COLUMNS}
+        disputes: list[Dispute] = []
+        for number, batch in enumerate(batches):
+            claim = _claim_per_cell(bounds, batch, disputes)
+            for name, label in batch.labels.items():
+                _paint(columns[name], claim, label, batch, number, bounds, batches, disputes)
+        return cls(
+            bounds=bounds,
+            codes={name: c.code for name, c in columns.items()},
+            names={name: Names(tuple(c.pools), tuple(c.bases)) for name, c in columns.items()},
+            disputes=tuple(sorted(set(disputes), key=lambda d: (d.start, d.end, d.claimants))),
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file; always equal to the sum of the rows of any `group`."""
+        return int(self.bounds[-1])
+
+    def group(self, by: Sequence[str]) -> list[Row]:
+        """Bytes per distinct value of the columns `by` and per kind, most bytes first.
+
+        A byte of which a column says nothing is listed there as its kind in brackets: "(debug)".
+        """
+        keys = [self.codes[name] for name in (*by, "kind")]
+        lengths = np.diff(self.bounds)
+        order = np.lexsort(keys[::-1])
+        change = np.zeros(len(order), bool)
+        change[:1] = True
+        for key in keys:
+            change[1:] |= np.diff(key[order]) != 0
+        firsts = np.flatnonzero(change)
+        sums = np.add.reduceat(lengths[order], firsts) if len(firsts) else np.array([], np.int64)
+        totals: dict[tuple[tuple[str, ...], str], int] = {}
+        for cell, total in zip(order[firsts].tolist(), sums.tolist(), strict=True):
+            label = self._labels(cell, by)
+            totals[label] = totals.get(label, 0) + total
+        return sorted((Row(p, k, n) for (p, k), n in totals.items()), key=lambda r: (-r.bytes, r.path, r.kind))
+
+    def owner(self, offset: int) -> dict[str, str]:
+        """What every column says of one byte; IndexError outside the file."""
+        if not 0 <= offset < self.size:
+            raise IndexError(offset)
+        cell = int(np.searchsorted(self.bounds, offset, side="right")) - 1
+        return {name: self.names[name][int(self.codes[name][cell])] for name in COLUMNS}
+
+    def _labels(self, cell: int, by: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        kind = self.names["kind"][int(self.codes["kind"][cell])] or UNKNOWN
+        path = (self.names[name][int(self.codes[name][cell])] for name in by)
+        return tuple(label or f"({kind})" for label in path), kind
+
+
+def _blank(cells: int) -> _Column:
+    return _Column(np.zeros(cells, np.int32), np.zeros(cells, np.int8), np.full(cells, -1, np.int32))
+
+
+def _sorted(claims: Claims, size: int) -> Claims:
+    """`claims` clipped to the file, without empty ranges, by start (the longer first where starts agree)."""
+    starts, ends = (np.clip(side, 0, size).astype(np.int64) for side in (claims.starts, claims.ends))
+    order = np.lexsort((-ends, starts))
+    order = order[ends[order] > starts[order]]
+    labels = {
+        column: label if isinstance(label, str) else Labels(label.codes[order], label.names)
+        for column, label in claims.labels.items()
+    }
+    return Claims(claims.source, claims.level, starts[order], ends[order], labels)
+
+
+def _claim_per_cell(bounds: Offsets, batch: Claims, disputes: list[Dispute]) -> Codes:
+    """(m,) which of the batch's claims covers each cell, -1 for none.  Where two do, the one that starts first."""
+    cells = len(bounds) - 1
+    mark = np.full(cells + 1, -2, np.int32)  # -2: as the cell before
+    if not len(batch.starts):
+        return np.full(cells, -1, np.int32)
+    reach = np.maximum.accumulate(batch.ends)
+    starts = np.r_[batch.starts[0], np.maximum(batch.starts[1:], reach[:-1])]
+    late = np.flatnonzero(batch.starts[1:] < reach[:-1]) + 1
+    for i in late.tolist():
+        end = int(min(reach[i - 1], batch.ends[i]))
+        disputes.append(Dispute(int(batch.starts[i]), end, (batch.source, batch.source)))
+    keep = np.flatnonzero(batch.ends > starts)
+    mark[np.searchsorted(bounds, batch.ends[keep])] = -1
+    mark[np.searchsorted(bounds, starts[keep])] = keep
+    mark[0] = max(mark[0], -1)
+    told = np.flatnonzero(mark[:-1] != -2)
+    filled: Codes = np.repeat(mark[told], np.diff(np.r_[told, cells]))
+    return filled
+
+
+def _paint(
+    column: _Column,
+    claim: Codes,
+    label: Labels | str,
+    batch: Claims,
+    number: int,
+    bounds: Offsets,
+    batches: list[Claims],
+    disputes: list[Dispute],
+) -> None:
+    """Lay one batch's label on a column; where an earlier batch of the same level spoke, that one stands."""
+    cells = np.flatnonzero(claim >= 0)
+    labels = Labels(np.zeros(len(batch.starts), np.int32), (label,)) if isinstance(label, str) else label
+    code = labels.codes[claim[cells]] + np.int32(column.base(labels.names))
+    taken = column.level[cells] == batch.level
+    for cell in cells[taken & (column.code[cells] != code)].tolist():
+        other = batches[int(column.batch[cell])].source
+        disputes.append(Dispute(int(bounds[cell]), int(bounds[cell + 1]), (other, batch.source)))
+    free = cells[~taken]
+    column.code[free] = code[~taken]
+    column.level[free] = batch.level
+    column.batch[free] = number

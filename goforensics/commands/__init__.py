@@ -1,0 +1,63 @@
+"""One module per command, each with a click command named `command` that returns an Outcome and prints nothing.
+
+A module here is imported only when its command is called or listed, and imports what is heavy (NumPy, the
+documents) only once it runs: `--help` stays instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from goforensics.errors import UsageError
+
+if TYPE_CHECKING:
+    from goforensics.report import Document
+    from goforensics.renderers import View
+
+Tell = Callable[[str, int, int], None]  # name of the step, steps done, steps in all
+Progress = Callable[[str], AbstractContextManager[Tell]]  # what the file is called -> where to tell
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One document, and the exit code that it alone would give."""
+
+    document: Document
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that gave no document."""
+
+    path: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command hands to the cli; `results` is consumed as it comes, so the first is shown before the last is made."""
+
+    results: Iterable[Result | Failure]
+    format: str
+    view: View
+    inputs: Sequence[str] = ()
+    output: str | None = None
+    many: bool = field(default=False)  # several documents were asked for, whatever number comes
+
+
+def each(paths: Sequence[str], work: Callable[[str], Result]) -> Iterator[Result | Failure]:
+    """Apply `work` to every path; what goes wrong with one file must not cost the others.
+
+    UsageError passes through: the question itself is wrong, for every file.
+    """
+    for path in paths:
+        try:
+            yield work(path)
+        except UsageError:
+            raise
+        except Exception as error:
+            yield Failure(path, error)

@@ -1,0 +1,124 @@
+"""`goforensics inspect`: everything in a Go executable."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from goforensics.commands import Outcome, Progress, Result, each
+from goforensics.errors import UsageError
+from goforensics.renderers import View
+
+if TYPE_CHECKING:
+    from goforensics.report import Document, Inspection
+
+COLUMNS = ("section", "structure", "module", "package", "symbol", "kind")  # of the byte map
+EXAMPLES = """
+\b
+Examples:
+  goforensics inspect ./app
+  goforensics inspect ./app --by module --top 30
+  goforensics inspect ./app --by section,structure
+  goforensics inspect ./app --format json -o app.json
+  goforensics inspect bin/* --format json | jq '.[].leaks.paths'
+  curl -sL https://example.com/app | goforensics inspect -
+
+\b
+Exit code: 0 fine; 2 wrong usage or a file that cannot be read; 3 something
+in a file could not be read (listed under "unread"), the rest is reported.
+"""
+
+
+def _columns(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:  # noqa: ARG001
+    """`--by`'s value as column names."""
+    names = tuple(name.strip() for name in value.split(","))
+    for name in names:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name.lower(), COLUMNS, 1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(COLUMNS)}"
+            raise click.BadParameter(f"there is no column {name!r}; {hint}")
+    if len(set(names)) < len(names):
+        raise click.BadParameter("a column is named twice")
+    return names
+
+
+@click.command(epilog=EXAMPLES, short_help="Tell everything about a Go executable.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--by",
+    metavar="COLUMNS",
+    default="section",
+    show_default=True,
+    callback=_columns,
+    help=f"Group the bytes by these, comma-separated: {', '.join(COLUMNS)}.",
+)
+@click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=15,
+    show_default=True,
+    help="Show at most N rows of a listing as text; JSON always has all.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(["bytes", "name"]),
+    default="bytes",
+    show_default=True,
+    help="Order of the size rows.",
+)
+@click.option("-o", "--output", metavar="OUT", help="Write to this file instead of standard output.")
+@click.pass_obj
+def command(
+    progress: Progress,
+    files: tuple[str, ...],
+    format_: str,
+    by: tuple[str, ...],
+    top: int,
+    sort: str,
+    output: str | None,
+) -> Outcome:
+    """Tell everything about a Go executable: where its bytes went, what it leaks, what a rebuild would free.
+
+    FILE may be an ELF, PE or Mach-O executable, stripped or not; - reads standard input.
+    """
+    if files.count("-") > 1:
+        raise UsageError("standard input can be read only once")
+    return Outcome(
+        results=each(files, lambda path: _one(path, by, sort, progress)),
+        format=format_,
+        view=View(top=top),
+        inputs=files,
+        output=output,
+        many=len(files) > 1,
+    )
+
+
+def _one(path: str, by: Sequence[str], sort: str, progress: Progress) -> Result:
+    """Inspect one file."""
+    # Not at the top: NumPy and its kin take longer to import than --help may.
+    from goforensics.analysis.inspect import inspect
+    from goforensics.binary import open as open_binary
+
+    with progress(path) as tell:
+        inspection = inspect(open_binary(path), by, progress=tell)
+    document = _by_name(inspection) if sort == "name" else inspection
+    return Result(document, 3 if _partial(inspection) else 0)
+
+
+def _partial(inspection: Inspection) -> bool:
+    return bool(inspection.unread) or any(map(_partial, inspection.slices))
+
+
+def _by_name(inspection: Inspection) -> Document:
+    """The same document with its size rows in alphabetical order."""
+    import msgspec
+
+    rows = sorted(inspection.sizes.rows, key=lambda row: (row.path, row.kind))
+    sizes = msgspec.structs.replace(inspection.sizes, rows=rows)
+    slices = [_by_name(each_slice) for each_slice in inspection.slices]
+    return msgspec.structs.replace(inspection, sizes=sizes, slices=slices)

@@ -1,0 +1,130 @@
+"""What an ELF file tells the dynamic linker, read as the loader does: by program headers and dynamic tags.
+
+Section headers are never needed here, so a file stripped of them gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from elftools.elf.enums import ENUM_D_TAG
+from numpy.typing import NDArray
+
+from goforensics.containers.image import NO_RELOCATIONS, Dynamic, Image, Relocations
+from goforensics.errors import FormatError, require
+
+MAX_STRING = 4096  # PATH_MAX
+MAX_VERSIONS = 10_000  # version records read; a real file has tens
+
+RELATIVE = {  # R_*_RELATIVE, as in Go's src/debug/elf/elf.go; architectures that use RELA
+    "amd64": 8,
+    "arm64": 1027,
+    "ppc64": 22,
+    "ppc64le": 22,
+    "riscv64": 3,
+    "s390x": 12,
+    "loong64": 3,
+}
+
+
+class ElfDynamic:
+    """The dynamic segment of one image."""
+
+    def __init__(self, image: Image, program_headers: list[Any], structs: Any) -> None:
+        self._image = image
+        self._headers = program_headers
+        self._structs = structs
+
+    def interpreter(self) -> str | None:
+        """PT_INTERP, the dynamic linker's path."""
+        head = next((h for h in self._headers if h["p_type"] == "PT_INTERP"), None)
+        if head is None:
+            return None
+        return _text(bytes(self._image.data[head["p_offset"] : head["p_offset"] + min(head["p_filesz"], MAX_STRING)]))
+
+    def read(self) -> Dynamic:
+        """Everything that a report needs."""
+        tags = self._tags()
+        strings = self._strings(tags)
+
+        def texts(name: str) -> tuple[str, ...]:
+            return tuple(_text(strings[at : at + MAX_STRING]) for at in tags.get(ENUM_D_TAG[name], ()))
+
+        return Dynamic(
+            interpreter=self.interpreter(),
+            needed=texts("DT_NEEDED"),
+            rpath=_split(texts("DT_RPATH")),
+            runpath=_split(texts("DT_RUNPATH")),
+            versions=dict(self._versions(tags, strings)),
+            soname=next(iter(texts("DT_SONAME")), None),
+        )
+
+    def relative(self) -> Relocations:
+        """Addends of the R_*_RELATIVE entries of DT_RELA, by address."""
+        tags, kind = self._tags(), RELATIVE.get(self._image.goarch)
+        table, size = (next(iter(tags.get(ENUM_D_TAG[name], ())), 0) for name in ("DT_RELA", "DT_RELASZ"))
+        if not table or kind is None:
+            return NO_RELOCATIONS
+        at = self._image.offset_of(table)
+        require(at is not None, f"DT_RELA {table:#x} is not in the file", "relocations", 0)
+        raw = self._image.bytes_at(at or 0, size - size % 24, "relocations")
+        entries = np.frombuffer(raw, f"{self._image.order}u8").reshape(-1, 3)
+        entries = entries[entries[:, 1] & np.uint64(0xFFFFFFFF) == kind].astype(np.uint64)
+        entries = entries[np.argsort(entries[:, 0], kind="stable")]
+        return Relocations(entries[:, 0].copy(), entries[:, 2].copy())
+
+    def _tags(self) -> dict[int, list[int]]:
+        """Values by tag, in file order, up to DT_NULL."""
+        head = next((h for h in self._headers if h["p_type"] == "PT_DYNAMIC"), None)
+        if head is None:
+            return {}
+        image, size = self._image, head["p_filesz"]
+        pair = 2 * image.pointer_size
+        raw = image.bytes_at(head["p_offset"], size - size % pair, "dynamic segment")
+        words: NDArray[np.unsignedinteger] = np.frombuffer(raw, image.word).reshape(-1, 2)
+        ends = np.flatnonzero(words[:, 0] == 0)
+        tags: dict[int, list[int]] = {}
+        for tag, value in words[: ends[0] if len(ends) else MAX_VERSIONS].tolist():
+            tags.setdefault(tag, []).append(value)
+        return tags
+
+    def _strings(self, tags: dict[int, list[int]]) -> bytes:
+        table, size = (next(iter(tags.get(ENUM_D_TAG[name], ())), 0) for name in ("DT_STRTAB", "DT_STRSZ"))
+        if not table:
+            return b""
+        at = self._image.offset_of(table)
+        require(at is not None, f"DT_STRTAB {table:#x} is not in the file", "dynamic strings", 0)
+        return bytes(self._image.data[at : (at or 0) + size])
+
+    def _versions(self, tags: dict[int, list[int]], strings: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Per library the symbol versions that the file asks of it: the Verneed chain."""
+        table = next(iter(tags.get(ENUM_D_TAG["DT_VERNEED"], ())), 0)
+        at = self._image.offset_of(table) if table else None
+        if at is None:
+            return
+        for need, here in self._chain(self._structs.Elf_Verneed, at, "vn_next"):
+            auxiliaries = self._chain(self._structs.Elf_Vernaux, here + need["vn_aux"], "vna_next")
+            names = tuple(_text(strings[a["vna_name"] : a["vna_name"] + MAX_STRING]) for a, _ in auxiliaries)
+            yield _text(strings[need["vn_file"] : need["vn_file"] + MAX_STRING]), names
+
+    def _chain(self, structure: Any, at: int, following: str) -> Iterator[tuple[Any, int]]:
+        """Records linked by forward distances, each with its offset."""
+        size = structure.sizeof()
+        for _ in range(MAX_VERSIONS):
+            record = structure.parse(bytes(self._image.bytes_at(at, size, "version needs")))
+            yield record, at
+            if record[following] == 0:
+                return
+            require(record[following] >= size, "records overlap", "version needs", at)
+            at += record[following]
+        raise FormatError(f"more than {MAX_VERSIONS} records", structure="version needs", offset=at)
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+def _split(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for path in paths for part in path.split(":") if part)

@@ -1,0 +1,250 @@
+"""The result documents: frozen, typed, versioned.  Renderers read only these; the JSON Schema is made from them.
+
+Member names of a published schema are never renamed and never change their meaning; members may be added.
+Sizes are bytes in the file unless a name says memory or uncompressed.  A member is null where the file does not
+say: "not recorded" is an answer of its own and never reads as "clean".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = "goforensics.inspect/1"
+
+Kind = Literal[
+    "main", "dependency", "std", "runtime", "c", "shared", "metadata", "symbols", "debug", "padding",
+    "section-only", "unknown",
+]  # fmt: skip
+PathKind = Literal[
+    "module-cache", "gopath", "goroot", "home", "ci", "temporary", "main-module", "nix", "bazel", "other"
+]
+
+
+class Document(msgspec.Struct, frozen=True):
+    """The base of every record."""
+
+
+class Stripped(Document):
+    """What has been taken out."""
+
+    symtab: bool
+    dwarf: bool
+
+
+class Slice(Document):
+    """One image of a universal Mach-O file."""
+
+    goarch: str
+    offset: int
+    size: int
+
+
+class File(Document):
+    """Which file this is, and how it was linked."""
+
+    path: str
+    size: int
+    sha256: str
+    format: Literal["elf", "pe", "macho", "macho-fat"]
+    goos: str | None
+    goarch: str | None
+    bits: int
+    byte_order: Literal["little", "big"]
+    build_mode: str | None  # exe, pie, c-shared, plugin, …
+    link_mode: Literal["internal", "external"] | None
+    stripped: Stripped
+    slices: list[Slice] = []
+
+
+class Replacement(Document):
+    """What a `replace` directive put in a module's place."""
+
+    path: str
+    version: str | None
+    sum: str | None
+
+
+class Module(Document):
+    """A module of the build list; `version` "(devel)" and "" are given as recorded, None where nothing is."""
+
+    path: str
+    version: str | None
+    sum: str | None
+    replace: Replacement | None
+    main: bool = False
+
+
+class Build(Document):
+    """What the build recorded of itself."""
+
+    go_version: str | None  # "go1.26.8", experiments split off
+    path: str | None
+    main: Module | None
+    modules: list[Module]
+    settings: dict[str, str]
+    go_build_id: str | None
+    gnu_build_id: str | None
+    experiments: list[str] = []
+    version_source: str | None = None  # "buildinfo", "runtime.buildVersion", "DWARF producer"
+
+
+class SectionRow(Document):
+    """A section as the container lists it."""
+
+    name: str
+    offset: int
+    file_size: int
+    memory_size: int
+    address: int
+    compression: str | None
+    uncompressed_size: int | None
+
+
+class PclntabInfo(Document):
+    """The table of functions; `parts` sum to `size`."""
+
+    layout: str  # the Go release that brought the layout in: 1.2 1.16 1.18 1.20 1.26
+    offset: int
+    size: int
+    functions: int
+    files: int
+    parts: dict[str, int]
+    section: str | None = None  # None: found by structure
+    magic: str | None = None  # as found, hexadecimal
+    magic_overwritten: bool = False
+    text_start: int | None = None
+    code_bytes: int | None = None  # from the first function's entry to the last one's end
+
+
+class SymtabInfo(Document):
+    """The symbol table, its strings included."""
+
+    symbols: int
+    file_bytes: int
+
+
+class DwarfInfo(Document):
+    """Debug sections; `units` are compile units."""
+
+    version: int | None  # the highest among the units
+    file_bytes: int
+    uncompressed_bytes: int
+    units: int
+    go_units: int = 0
+    c_units: int = 0
+    other_units: int = 0
+    producers: list[str] = []
+
+
+class DynamicInfo(Document):
+    """Dynamic linking and cgo.  `symbol_versions` maps a library to the newest version asked of it."""
+
+    interpreter: str | None
+    needed: list[str]
+    rpath: list[str]
+    runpath: list[str]
+    symbol_versions: dict[str, str]
+    cgo: bool
+    c_text_bytes: int
+    cgo_evidence: list[str] = []
+
+
+class LeakGroup(Document):
+    """Build-machine paths below one prefix."""
+
+    prefix: str
+    kind: PathKind
+    count: int
+    bytes: int
+    where: list[str]  # filetab, dwarf, buildinfo:KEY, rodata, .debug_gdb_scripts, rpath, runpath
+    examples: list[str] = []
+
+
+class Leaks(Document):
+    """Absolute paths of the build machine; `bytes` counts their text, uncompressed."""
+
+    paths: int
+    bytes: int
+    groups: list[LeakGroup]
+
+
+class SizeRow(Document):
+    """A group of bytes: one value per column, the last of them as `name`, and one kind."""
+
+    name: str
+    path: list[str]
+    kind: Kind
+    bytes: int
+
+
+class Sizes(Document):
+    """The byte map, grouped; the rows sum to the file's size.  A path with bytes of two kinds has two rows."""
+
+    by: list[str]
+    rows: list[SizeRow]
+
+
+class HeavyFunction(Document):
+    """A function's weight in .gopclntab: bytes that are its alone, and bytes of tables that it shares."""
+
+    function: str
+    package: str
+    pclntab_bytes: int  # functab entry, _func record, name, tables and funcdata that no other function uses
+    pcdata_bytes: int  # of them PCDATA tables
+    shared_bytes: int  # tables that other functions use too, in full
+    code_bytes: int = 0
+    ranked_by: list[str] = []  # "pclntab", "pcdata"
+
+
+class Reclaimable(Document):
+    """What a rebuild would free."""
+
+    action: str
+    bytes: int  # file size now, less file size after
+    size_after: int
+    exact: bool
+    bound: int  # the true `bytes` lie within this many of the figure; 0 if exact
+    loses: list[str]
+
+
+class Unread(Document):
+    """What could not be read, and why; the rest of the report stands."""
+
+    structure: str
+    offset: int
+    reason: str
+
+
+class DisputeRow(Document):
+    """Bytes that two structures claim."""
+
+    offset: int
+    size: int
+    claimants: list[str]
+
+
+class Inspection(Document, kw_only=True):
+    """Everything in one Go executable."""
+
+    schema: Literal["goforensics.inspect/1"] = SCHEMA
+    file: File
+    build: Build
+    sections: list[SectionRow]
+    pclntab: PclntabInfo | None
+    symtab: SymtabInfo | None
+    dwarf: DwarfInfo | None
+    dynamic: DynamicInfo
+    leaks: Leaks
+    sizes: Sizes
+    heaviest: list[HeavyFunction]
+    reclaimable: list[Reclaimable]
+    unread: list[Unread]
+    disputes: list[DisputeRow] = []
+    slices: list[Inspection] = []  # of a universal file, one per image; the members above describe the first
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an Inspection."""
+    return msgspec.json.schema(Inspection)

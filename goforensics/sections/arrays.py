@@ -1,0 +1,46 @@
+"""NumPy readings that several structures share: strings, varints, ragged lists."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Offsets = NDArray[np.int64]
+
+
+def strings(data: memoryview | bytes, offsets: Offsets) -> list[str]:
+    r"""NUL-ended strings at `offsets` (n,), all inside `data`.  Undecodable bytes become \xNN; the end also ends one."""
+    raw = bytes(data)
+    ends = string_ends(raw, offsets)
+    return [raw[a:b].decode("utf-8", "backslashreplace") for a, b in zip(offsets.tolist(), ends.tolist(), strict=True)]
+
+
+def string_ends(data: memoryview | bytes, offsets: Offsets) -> Offsets:
+    """(n,) offset of the NUL that ends the string at each of `offsets`, or the length of `data`."""
+    stops = np.r_[np.flatnonzero(np.frombuffer(data, np.uint8) == 0), len(data)]
+    return stops[np.searchsorted(stops, offsets)]
+
+
+def spread(counts: NDArray[np.integer]) -> tuple[Offsets, Offsets]:
+    """For lists of `counts` (n,) items laid end to end: (m,) which list each item is of, and its place in it."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    return owner, np.arange(len(owner)) - first[owner]
+
+
+def zigzag(value: NDArray[np.integer]) -> Offsets:
+    """Signed numbers from binary.PutVarint's unsigned ones."""
+    signed = value.astype(np.int64)
+    return (signed >> 1) ^ -(signed & 1)
+
+
+def varints(data: NDArray[np.uint8], offsets: Offsets) -> Offsets:
+    """(n,) the unsigned 32-bit varints at `offsets`; bytes past the end of `data` read as 0."""
+    value = np.zeros(len(offsets), np.int64)
+    going = np.ones(len(offsets), bool)
+    for i in range(5):
+        at = offsets + i
+        byte = np.where(at < len(data), data[np.minimum(at, len(data) - 1)], 0).astype(np.int64)
+        value |= np.where(going, (byte & 0x7F) << (7 * i), 0)
+        going &= byte >= 0x80
+    return value & 0xFFFFFFFF

@@ -1,0 +1,3 @@
+module oracle_dwarf
+
+go 1.21
