@@ -5,6 +5,7 @@ Exit codes: 0 fine; 1 findings, or a gate failed; 2 wrong usage or unreadable in
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -39,7 +40,7 @@ PIPED_WIDTH = 100
 class Commands(click.Group):
     """The commands in `goforensics/commands/`, each imported when it is called or listed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Every module of the folder: adding a command is adding a file."""
         return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 
@@ -64,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # Nobody reads any more, and the interpreter's own flush at exit must not complain either.
+    except (BrokenPipeError, SystemExit):
+        # Nobody reads any more (click makes that a SystemExit); the flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
     except click.ClickException as error:
@@ -132,10 +133,8 @@ def _carries_blocks(stream: TextIO) -> bool:
 
 def _say(message: str, code: int) -> int:
     """One line on stderr; returns the exit code."""
-    try:
+    with contextlib.suppress(OSError):  # nowhere left to complain
         print(plain(f"{NAME}: {message}").encode("ascii", "backslashreplace").decode(), file=sys.stderr)
-    except OSError:
-        pass  # nowhere left to complain
     return code
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 SCHEMA = "goforensics.inspect/1"
+MOST_DISPUTES = 1000  # listed; a hostile file can make a dispute of every byte
 
 Kind = Literal[
     "main", "dependency", "std", "runtime", "c", "shared", "metadata", "symbols", "debug", "padding",
@@ -160,6 +161,7 @@ class LeakGroup(Document):
     bytes: int
     where: list[str]  # filetab, dwarf, buildinfo:KEY, rodata, .debug_gdb_scripts, rpath, runpath
     examples: list[str] = []
+    counts: dict[str, int] = {}  # by place
 
 
 class Leaks(Document):
@@ -240,6 +242,7 @@ class Inspection(Document, kw_only=True):
     sizes: Sizes
     heaviest: list[HeavyFunction]
     reclaimable: list[Reclaimable]
+    modules: Sizes  # the byte map by module
     unread: list[Unread]
     disputes: list[DisputeRow] = []
     slices: list[Inspection] = []  # of a universal file, one per image; the members above describe the first

@@ -19,8 +19,8 @@ from goforensics.report import (
     PclntabInfo,
     Reclaimable,
     SectionRow,
-    Sizes,
     SizeRow,
+    Sizes,
     Stripped,
     SymtabInfo,
 )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goforensics.errors import UsageError
 
 if TYPE_CHECKING:
-    from goforensics.report import Document
     from goforensics.renderers import View
+    from goforensics.report import Document
 
 Tell = Callable[[str, int, int], None]  # name of the step, steps done, steps in all
 Progress = Callable[[str], AbstractContextManager[Tell]]  # what the file is called -> where to tell
@@ -39,14 +39,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command hands to the cli; `results` is consumed as it comes, so the first is shown before the last is made."""
+    """What a command hands to the cli; `results` is lazy, so that the first is shown before the last is made."""
 
     results: Iterable[Result | Failure]
     format: str
     view: View
     inputs: Sequence[str] = ()
     output: str | None = None
-    many: bool = field(default=False)  # several documents were asked for, whatever number comes
+    many: bool = False  # several documents were asked for, whatever number comes
 
 
 def each(paths: Sequence[str], work: Callable[[str], Result]) -> Iterator[Result | Failure]:

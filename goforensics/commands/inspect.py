@@ -32,7 +32,7 @@ in a file could not be read (listed under "unread"), the rest is reported.
 """
 
 
-def _columns(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:  # noqa: ARG001
+def _columns(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     """`--by`'s value as column names."""
     names = tuple(name.strip() for name in value.split(","))
     for name in names:

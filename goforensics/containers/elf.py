@@ -241,9 +241,9 @@ class ElfImage(Image):
     def _compression(self, raw: Any, held: int) -> Any:
         """What the compression header at the start of an SHF_COMPRESSED section says."""
         if held < self._structs.Elf_Chdr.sizeof():
-            return None
+            return "unknown"
         kind = self._parse(self._structs.Elf_word(""), raw["sh_offset"], "compression header")
-        return COMPRESSION.get(kind)
+        return COMPRESSION.get(kind, "unknown")
 
     def _section_names(self) -> bytes:
         """The bytes of .shstrtab; empty if it cannot be had, and then sections have no names."""

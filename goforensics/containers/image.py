@@ -35,7 +35,7 @@ class Section:
     memory_size: int  # bytes in memory; 0 if not loaded
     role: Role
     writable: bool = False
-    compression: Literal["zlib", "zstd", "zdebug"] | None = None  # "zdebug": "ZLIB" + big-endian size + zlib
+    compression: Literal["zlib", "zstd", "zdebug", "unknown"] | None = None  # "zdebug": "ZLIB", big-endian size, zlib
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Image(ABC):
 
     def address_of(self, offset: int) -> int | None:
         """Where the byte at `offset` is loaded; None if it is not."""
-        for s in self.segments:
+        for s in self._held:
             if s.offset <= offset < s.offset + s.file_size:
                 return s.address + offset - s.offset
         return None
@@ -166,10 +166,16 @@ class Image(ABC):
     def offsets_of(self, addresses: Words) -> NDArray[np.int64]:
         """(n,) offsets of the bytes loaded at `addresses`, -1 where the file does not hold them."""
         found = np.full(len(addresses), -1, np.int64)
-        for s in self.segments:
+        for s in self._held:
             mine = (addresses >= s.address) & (addresses - np.uint64(s.address) < s.file_size)
             found[mine] = (addresses[mine] - np.uint64(s.address)).astype(np.int64) + s.offset
         return np.where(found < len(self.data), found, -1)
+
+    @cached_property
+    def _held(self) -> tuple[Segment, ...]:
+        """Segments with bytes in the file, at addresses that exist."""
+        size = len(self.data)
+        return tuple(s for s in self.segments if s.file_size and s.offset < size and s.address + s.file_size < 1 << 64)
 
     @cached_property
     def _fixed(self) -> Relocations:
@@ -187,24 +193,38 @@ class Image(ABC):
         raw = self.bytes_at(offset, count * self.pointer_size, structure)
         out = np.frombuffer(raw, self.word).astype(np.uint64)
         fixed = self._fixed
-        first, last = np.searchsorted(fixed.addresses, np.array([address, address + len(raw)], np.uint64)).tolist()
+        end = np.array([address, address + len(raw)], np.uint64)
+        first, last = np.searchsorted(fixed.addresses, end).tolist()
         at = (fixed.addresses[first:last] - np.uint64(address)) // np.uint64(self.pointer_size)
         out[at.astype(np.int64)] = fixed.values[first:last]
         return out
 
     def pointers_to(self, target: int) -> list[int]:
-        """Addresses of the aligned words that hold `target` when the program runs, in writable segments or relocated."""
+        """Addresses of aligned words that hold `target` once the program runs: in writable segments, or relocated."""
         found = set(self._fixed.addresses[self._fixed.values == np.uint64(target)].tolist())
         needle = struct.pack(self.order + ("Q" if self.bits == 64 else "I"), target)
-        for s in self.segments:
-            if s.writable:
-                found.update(s.address + at for at in self._find(needle, s) if at % self.pointer_size == 0)
+        for start, end in self._writable:
+            for at in self._find(needle, start, end):
+                address = self.address_of(at)
+                if address is not None and address % self.pointer_size == 0:
+                    found.add(address)
         return sorted(found)
 
-    def _find(self, needle: bytes, segment: Segment) -> Iterator[int]:
-        """Offsets from the segment's start of every `needle` in it."""
-        body = bytes(self.data[segment.offset : segment.offset + segment.file_size])
+    @cached_property
+    def _writable(self) -> list[tuple[int, int]]:
+        """Offsets of what is in writable segments, each byte once however segments overlap."""
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted((s.offset, s.offset + s.file_size) for s in self._held if s.writable):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return merged
+
+    def _find(self, needle: bytes, start: int, end: int) -> Iterator[int]:
+        """Offsets of every `needle` in [start, end)."""
+        body = bytes(self.data[start:end])
         at = body.find(needle)
         while at >= 0:
-            yield at
+            yield start + at
             at = body.find(needle, at + 1)

@@ -11,7 +11,7 @@ from goforensics.renderers import View
 from goforensics.report import Document
 
 
-def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:  # noqa: ARG001
+def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:
     """Indented JSON in UTF-8; every row, whatever `view` shows a person."""
     if not many:
         yield from (_json(document) + "\n" for document in documents)

@@ -16,13 +16,13 @@ from rich.console import Console, RenderableType
 from goforensics.renderers import View
 from goforensics.report import Document
 
-ASCII = str.maketrans({"█": "#", "▌": "#", "✓": "+", "✗": "x", "→": ">", "…": "~", "±": "~", "·": "-", "›": ">"})
+ASCII = str.maketrans({"█": "#", "▌": "#", "✓": "+", "✗": "x", "→": ">", "…": "~", "±": "~", "·": "-", "≥": ">="})
 NARROWEST = 40
 
 Parts = Callable[[Any, View], Iterator[RenderableType]]
 
 
-def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:  # noqa: ARG001
+def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:
     """Documents one after the other, a blank line between the parts."""
     separator = ""
     for document in documents:

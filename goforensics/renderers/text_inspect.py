@@ -9,21 +9,19 @@ from rich.text import Text
 
 from goforensics.renderers import View
 from goforensics.renderers.text_tables import (
+    Listing,
     Share,
     count,
-    grid,
-    header,
-    more,
+    facts,
     percent,
     section,
     shares,
     size,
     text,
     verdicts,
-    wrapped,
 )
 from goforensics.renderers.text_verdicts import KINDS, certainty, findings
-from goforensics.report import HeavyFunction, Inspection, LeakGroup, Module
+from goforensics.report import HeavyFunction, Inspection, Module
 
 FORMATS = {"elf": "ELF", "pe": "PE", "macho": "Mach-O", "macho-fat": "universal Mach-O"}
 HEAVIEST = 5  # functions of either list
@@ -84,11 +82,11 @@ def _sizes(document: Inspection, view: View) -> Iterator[RenderableType]:
     for row in document.sizes.rows:
         kinds.setdefault(tuple(row.path), {}).setdefault(row.kind, 0)
         kinds[tuple(row.path)][row.kind] += row.bytes
-    rows = [Share(" › ".join(path), sum(of.values()), _note(of, by)) for path, of in kinds.items()]
+    rows = [Share(" / ".join(path), sum(of.values()), _note(of, by)) for path, of in kinds.items()]
     if not _alphabetical(document):
         rows.sort(key=lambda row: -row.bytes)  # merging may have changed the order
     title = f"Where the bytes went, by {', '.join(by)}"
-    yield section(title, shares(rows, document.file.size, view))
+    yield section(title, shares(rows, document.file.size, view.top))
 
 
 def _note(kinds: dict[str, int], by: list[str]) -> str:
@@ -111,26 +109,22 @@ def _pclntab(document: Inspection, view: View) -> Iterator[RenderableType]:
     where = f"in {table.section}" if table.section else f"without a section, at {table.offset:#x}"
     note = f"{count(table.functions, 'function')}, {count(table.files, 'file')}; layout of Go {table.layout}, {where}"
     share = f"pclntab, {percent(table.size, document.file.size)} of the file"
-    yield section(share, shares(rows, table.size, view), note=note)
+    yield section(share, shares(rows, table.size, view.top), note=note)
 
 
 def _leaks(document: Inspection, view: View) -> Iterator[RenderableType]:
     groups = document.leaks.groups
     if not groups:
         return
-    table = grid("<", "<", ">", ">", widths=(None, 19))
-    header(table, "below", "what it is", "paths", "bytes")
+    table = Listing("<", "<", ">", ">")
+    table.add("below", "what it is", "paths", "bytes", style="dim")
     for group in groups[: view.top]:
-        table.add_row("", text(group.prefix), _kind(group), text(f"{group.count:,}"), text(f"{group.bytes:,}"))
-        table.add_row("", text(f"  in {', '.join(group.where)}", "dim"))
+        table.add(group.prefix, KINDS.get(group.kind, group.kind), group.count, group.bytes)
+        table.note(f"  in {', '.join(group.where)}")
         for example in group.examples[:EXAMPLES]:
-            table.add_row("", text(f"  {example}", "dim"))
-    more(table, len(groups) - view.top, "prefix")
+            table.note(f"  {example}")
+    table.left_out(len(groups) - view.top, "prefixes")
     yield section("Paths of the build machine", table, note=f"{document.leaks.paths:,} in {size(document.leaks.bytes)}")
-
-
-def _kind(group: LeakGroup) -> Text:
-    return text(KINDS.get(group.kind, group.kind))
 
 
 def _heaviest(document: Inspection, view: View) -> Iterator[RenderableType]:
@@ -144,31 +138,28 @@ def _ranking(
     rows = [row for row in document.heaviest if name in row.ranked_by or not row.ranked_by]
     if not rows:
         return
-    table = grid("<", ">", ">", ">", ">")
-    header(table, "function", "pclntab", "of it PCDATA", "shared tables", "code")
+    table = Listing("<", ">", ">", ">", ">")
+    table.add("function", "pclntab", "PCDATA", "shared", "code", style="dim")
     for row in sorted(rows, key=weight, reverse=True)[: min(HEAVIEST, view.top)]:
-        figures = (row.pclntab_bytes, row.pcdata_bytes, row.shared_bytes, row.code_bytes)
-        table.add_row("", text(row.function), *(text(f"{number:,}") for number in figures))
-    yield section(title, table, note="bytes of its own, and in full those of tables it shares with others")
+        table.add(row.function, row.pclntab_bytes, row.pcdata_bytes, row.shared_bytes, row.code_bytes)
+    yield section(title, table, note="its own bytes; shared: tables that others use too, in full")
 
 
-def _reclaimable(document: Inspection, view: View) -> Iterator[RenderableType]:  # noqa: ARG001
+def _reclaimable(document: Inspection, view: View) -> Iterator[RenderableType]:
     if not document.reclaimable:
         return
-    table = grid("<", ">", ">", ">", ">")
-    header(table, "rebuild with", "frees", "", "size after", "")
+    table = Listing("<", ">", ">", ">", ">")
+    table.add("with", "frees", "", "", "size after", style="dim")
     for row in document.reclaimable:
-        share = percent(row.bytes, document.file.size)
-        figures = (f"{row.bytes:,}", share, f"{row.size_after:,}", certainty(row))
-        table.add_row("", text(row.action), *map(text, figures))
+        table.add(row.action, row.bytes, certainty(row), percent(row.bytes, document.file.size), row.size_after)
         if row.loses:
-            table.add_row("", text(f"  loses {', '.join(row.loses)}", "dim"))
+            table.note(f"  loses {', '.join(row.loses)}")
     yield section("What a rebuild would free", table)
 
 
 def _build(document: Inspection, view: View) -> Iterator[RenderableType]:
     build = document.build
-    facts = {
+    of = {
         "package": build.path,
         "modules": f"{len(build.modules):,}" if build.modules else None,
         "Go version from": build.version_source,
@@ -178,27 +169,24 @@ def _build(document: Inspection, view: View) -> Iterator[RenderableType]:
         "sha256": document.file.sha256,
         **build.settings,
     }
-    known = [(name, value) for name, value in facts.items() if value is not None]
-    table = grid("<", "w", widths=(24,))
+    known = [(name, value) for name, value in of.items() if value is not None]
     most = 2 * view.top
-    for name, value in known[:most]:
-        table.add_row("", text(name, "dim"), wrapped(value))
-    more(table, len(known) - most, "setting")
-    yield section("How it was built", table)
+    if len(known) > most:
+        known[most:] = [("…", f"{len(known) - most:,} more; --format json has all")]
+    yield section("How it was built", facts(known))
 
 
 def _sections(document: Inspection, view: View) -> Iterator[RenderableType]:
     rows = document.sections
     if not rows:
         return
-    table = grid("<", ">", ">", ">", "<")
-    header(table, "section", "offset", "in the file", "in memory", "compressed")
+    table = Listing("<", ">", ">", ">", "<")
+    table.add("section", "offset", "in the file", "in memory", style="dim")
     most = max(SECTIONS, view.top)
     for row in rows[:most]:
         packed = f"{row.compression}, from {row.uncompressed_size or 0:,}" if row.compression else ""
-        figures = (f"{row.offset:#x}", f"{row.file_size:,}", f"{row.memory_size:,}", packed)
-        table.add_row("", text(row.name or "(no name)"), *map(text, figures))
-    more(table, len(rows) - most, "section")
+        table.add(row.name or "(no name)", f"{row.offset:#x}", row.file_size, row.memory_size, packed)
+    table.left_out(len(rows) - most, "sections")
     yield section("Sections", table, note=f"{len(rows):,}")
 
 
@@ -206,10 +194,10 @@ def _disputes(document: Inspection, view: View) -> Iterator[RenderableType]:
     rows = document.disputes
     if not rows:
         return
-    table = grid("<", ">", ">")
+    table = Listing("<", ">", ">")
     for row in rows[: view.top]:
-        table.add_row("", text(" and ".join(row.claimants)), text(f"{row.size:,}"), text(f"at {row.offset:#x}"))
-    more(table, len(rows) - view.top, "range")
+        table.add(" and ".join(row.claimants), row.size, f"at {row.offset:#x}")
+    table.left_out(len(rows) - view.top, "ranges")
     yield section("Bytes that two structures claim", table)
 
 
@@ -217,8 +205,7 @@ def _unread(document: Inspection, view: View) -> Iterator[RenderableType]:
     rows = document.unread
     if not rows:
         return
-    table = grid("<", ">", "w", widths=(22, 12))
-    for row in rows[: view.top]:
-        table.add_row("", text(row.structure), text(f"at {row.offset:#x}"), wrapped(row.reason))
-    more(table, len(rows) - view.top, "structure")
-    yield section("Could not be read", table, note="everything else in this report stands")
+    known = [(row.structure, f"at {row.offset:#x}: {row.reason}") for row in rows[: view.top]]
+    if len(rows) > view.top:
+        known.append(("…", f"{len(rows) - view.top:,} more; --format json has all"))
+    yield section("Could not be read", facts(known), note="everything else in this report stands")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,8 +20,12 @@ MARKS: dict[Mark, tuple[str, str]] = {
     "warn": ("!", "yellow"),
     "bad": ("✗", "bold red"),
 }
+INDENT = "  "
 LABEL = 9  # columns of a verdict's label
-BESIDE = 90  # from this width on, a fix stands beside its finding
+FIRST = 12  # columns that a name gets at least
+CELL = 28  # columns that any other cell gets at most
+BAR = 36  # columns of the longest bar, a third of it where room is short
+BESIDE = 120  # from this width on, a fix stands beside its finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,52 @@ def percent(part: int, whole: int) -> str:
     return "<0.1 %" if 0 < part / whole < 0.0005 else f"{100 * part / whole:.1f} %"
 
 
-def bar(part: int, largest: int, columns: int) -> Text:
-    """`part` to the scale of `largest`, in half columns."""
-    halves = round(2 * columns * part / largest) if largest > 0 else 0
-    return Text("█" * (halves // 2) + "▌" * (halves % 2), style="cyan", no_wrap=True)
+class Listing:
+    """Rows of cells, indented; the first column gets the room it needs and the others leave, long names are cut short.
+
+    "<" columns hold text, ">" columns figures.  A row may have a bar, to the scale of the largest, and notes beneath
+    that take the whole width.
+    """
+
+    def __init__(self, *columns: Literal["<", ">"], scale: int = 0) -> None:
+        self.columns = columns
+        self.scale = scale
+        self.lines: list[tuple[list[Text], int] | Text] = []
+
+    def add(self, *cells: str | int, style: str = "", bar: int = 0) -> None:
+        """One row; numbers get thousands separators."""
+        shown = [text(f"{cell:,}" if isinstance(cell, int) else cell, style) for cell in cells]
+        self.lines.append((shown + [Text()] * (len(self.columns) - len(shown)), bar))
+
+    def note(self, content: str) -> None:
+        """A line across all columns."""
+        self.lines.append(text(f"{INDENT}{content}", "dim"))
+
+    def left_out(self, number: int, what: str) -> None:
+        """Say that `number` rows are not shown, if any."""
+        if number > 0:
+            self.note(f"({number:,} more {what}; --format json has all)")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Lay the columns out now that the width is known."""
+        rows = [line[0] for line in self.lines if isinstance(line, tuple)]
+        widths = [max((cell.cell_len for cell in column), default=0) for column in zip(*rows, strict=True)]
+        widths[1:] = [min(width, CELL) for width in widths[1:]]
+        taken = sum(2 + width for width in widths[1:] if width) + len(INDENT)
+        bars = BAR if self.scale else 0
+        widths[0] = min(widths[0], max(FIRST, options.max_width - taken - bars // 3))
+        bars = max(0, min(bars, options.max_width - taken - widths[0] - 2))
+        for line in self.lines:
+            yield line if isinstance(line, Text) else self._row(line[0], widths, line[1], bars)
+
+    def _row(self, cells: list[Text], widths: list[int], part: int, bars: int) -> Text:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for cell, width, side in zip(cells, widths, self.columns, strict=True):
+            cell.truncate(width, overflow="ellipsis")
+            cell.align("right" if side == ">" else "left", width)
+            line.append("  " if width else "").append_text(cell)
+        halves = round(2 * bars * part / self.scale) if self.scale > 0 else 0
+        return line.append("  " + "█" * (halves // 2) + "▌" * (halves % 2), "cyan") if halves else line
 
 
 def section(title: str, *body: RenderableType, note: str = "") -> Group:
@@ -84,50 +130,21 @@ def section(title: str, *body: RenderableType, note: str = "") -> Group:
     return Group(heading, *body)
 
 
-def grid(*columns: Literal["<", ">", "w"], widths: Sequence[int | None] = ()) -> Table:
-    """A table without lines, indented: columns of text, of figures, and of text that wraps; the first takes the room."""
-    table = Table(box=None, show_header=False, expand=True, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(width=1)
-    for number, column in enumerate(columns):
-        width = widths[number] if number < len(widths) else None
-        table.add_column(
-            justify="right" if column == ">" else "left",
-            no_wrap=column != "w",
-            overflow="fold" if column == "w" else "ellipsis",
-            ratio=1 if number == 0 and width is None else None,
-            width=width,
-        )
-    return table
-
-
-def header(table: Table, *names: str) -> None:
-    """The names of the columns, in the table's first row."""
-    table.add_row("", *(text(name, "dim") for name in names))
-
-
-def shares(rows: Sequence[Share], whole: int, view: View, unit: str = "other") -> Table:
-    """Name, bytes, percent of `whole` and a bar for the first `view.top` rows, the remainder, and the total.
+def shares(rows: Sequence[Share], whole: int, top: int, unit: str = "other") -> Listing:
+    """Name, bytes, percent of `whole` and a bar for the `top` largest rows, the remainder, and the total.
 
     `rows` come in the order they are to be shown; the remainder collects the smallest.
     """
-    shown, rest = _split(rows, view.top)
-    columns = max(6, min(32, view.width // 4))
-    noted = any(row.note for row in shown) and view.width >= BESIDE
-    table = grid("<", *(("<",) if noted else ()), ">", ">", "<", widths=(None, *((None,) if noted else ())))
-    table.columns[-1].width = columns
-    largest = max((row.bytes for row in shown), default=0)
-
-    def add(row: Share, style: str = "", drawn: bool = True) -> None:
-        note = (text(row.note, "dim"),) if noted else ()
-        figures = text(f"{row.bytes:,}", style), text(percent(row.bytes, whole), style)
-        table.add_row("", text(row.name, style), *note, *figures, bar(row.bytes, largest, columns) if drawn else "")
-
+    shown, rest = _split(rows, top)
+    listing = Listing("<", ">", ">", "<", scale=max((row.bytes for row in shown), default=0))
     for row in shown:
-        add(row)
+        listing.add(row.name, row.bytes, percent(row.bytes, whole), row.note, bar=row.bytes)
     if rest:
-        add(Share(f"({count(len(rest), unit)})", sum(row.bytes for row in rest)), "dim", drawn=False)
-    add(Share("total", sum(row.bytes for row in rows)), "bold", drawn=False)
-    return table
+        left = sum(row.bytes for row in rest)
+        listing.add(f"({count(len(rest), unit)})", left, percent(left, whole), style="dim")
+    total = sum(row.bytes for row in rows)
+    listing.add("total", total, percent(total, whole), style="bold")
+    return listing
 
 
 def _split(rows: Sequence[Share], top: int) -> tuple[list[Share], list[Share]]:
@@ -140,13 +157,9 @@ def _split(rows: Sequence[Share], top: int) -> tuple[list[Share], list[Share]]:
 
 def verdicts(rows: Iterable[Verdict], view: View) -> Table:
     """A mark, a label, the finding; the fix beside it where there is room, else beneath."""
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=1)
-    table.add_column(width=LABEL, no_wrap=True)
-    table.add_column(overflow="fold")
     beside = view.width >= BESIDE
-    if beside:
-        table.add_column(overflow="fold", max_width=view.width // 3)
+    table = Table.grid(*(("", "", "", "") if beside else ("", "", "")), padding=(0, 1, 0, 0))
+    table.columns[1].width = LABEL
     for row in rows:
         symbol, style = MARKS[row.mark]
         fix = wrapped(f"→ {row.fix}" if row.fix else "", "bold")
@@ -157,13 +170,17 @@ def verdicts(rows: Iterable[Verdict], view: View) -> Table:
     return table
 
 
+def facts(rows: Iterable[tuple[str, str]], label: int = 20) -> Table:
+    """Names and values, which wrap."""
+    table = Table.grid("", "", padding=(0, 2, 0, 0))
+    for column, width in zip(table.columns, (label, None), strict=True):
+        column.width, column.overflow = width, "fold"
+    for name, value in rows:
+        table.add_row(text(f"  {name}", "dim"), wrapped(value))
+    return table
+
+
 def capped(rows: Sequence[str], most: int) -> str:
     """A list in a sentence, at most `most` of it."""
     more = f", and {len(rows) - most:,} more" if len(rows) > most else ""
     return ", ".join(rows[:most]) + more
-
-
-def more(table: Table, left: int, what: str = "other") -> None:
-    """A last row that says how many were left out."""
-    if left > 0:
-        table.add_row("", text(f"({count(left, what)} more; --format json lists all)", "dim"))

@@ -11,7 +11,6 @@ from goforensics.report import Inspection, LeakGroup, Reclaimable
 KINDS = {"module-cache": "module cache", "gopath": "GOPATH", "goroot": "GOROOT", "ci": "CI workspace"}
 KINDS |= {"main-module": "main module", "nix": "Nix store", "bazel": "Bazel", "temporary": "temporary directory"}
 RUN_PATHS = {"rpath", "runpath"}
-DISCLOSING = {"home", "ci", "main-module", "gopath", "temporary"}  # kinds of path that name a person or a machine
 MOST = 4  # names in one sentence
 
 
@@ -58,9 +57,8 @@ def _leaks(document: Inspection) -> Iterator[Verdict]:
     for group in leaks.groups:
         kinds[KINDS.get(group.kind, group.kind)] += group.count
     named = capped([f"{number:,} {kind}" for kind, number in kinds.most_common()], MOST)
-    mark = "warn" if any(group.kind in DISCLOSING for group in leaks.groups) else "info"
     noun = count(leaks.paths, "path")
-    yield Verdict(mark, "Paths", f"{noun} of the build machine in {size(leaks.bytes)}: {named}", _path_fix(document))
+    yield Verdict("warn", "Paths", f"{noun} of the build machine in {size(leaks.bytes)}: {named}", _path_fix(document))
 
 
 def _path_fix(document: Inspection) -> str:
@@ -94,7 +92,7 @@ def _linking(document: Inspection) -> Verdict:
 
 
 def _library(name: str, floor: str | None) -> str:
-    return f"{name} (at least {floor})" if floor else name
+    return f"{name} ≥ {floor}" if floor else name
 
 
 def _identity(document: Inspection) -> Iterator[Verdict]:

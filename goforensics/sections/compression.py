@@ -61,6 +61,7 @@ def content(image: Image, section: Section) -> bytes | bytearray:
 def _header(image: Image, section: Section) -> tuple[int, int]:
     """Bytes before the compressed stream, and the size declared in them."""
     at, name = section.offset, section.name
+    require(section.compression != "unknown", "compressed in a way that is not known", name, at)
     layout = struct.Struct(">4sQ" if section.compression == "zdebug" else CHDR[image.bits, image.order])
     require(section.file_size >= layout.size, "shorter than its compression header", name, at)
     fields = layout.unpack(image.bytes_at(at, layout.size, name))

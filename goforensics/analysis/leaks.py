@@ -1,0 +1,145 @@
+"""Paths of the build machine that the file carries: where, how many, how many bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from goforensics.analysis.paths import Roots, classify, in_text, is_leak
+from goforensics.binary import Binary
+from goforensics.containers.image import Image, Problem
+from goforensics.errors import FormatError
+from goforensics.report import LeakGroup, Leaks, PathKind
+from goforensics.sections import buildinfo, dwarf, pclntab
+from goforensics.sections.dwarf import DwarfTables
+from goforensics.sections.dwarf_lines import LineStrings, file_names
+
+EXAMPLES = 3
+SCRIPTS = ".debug_gdb_scripts"
+Found = tuple[str, int, str]  # path, bytes of its text (inflated), where
+
+
+@dataclass(slots=True)
+class _Group:
+    count: int = 0
+    bytes: int = 0
+    where: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, path: str, size: int, where: str) -> None:
+        self.count += 1
+        self.bytes += size
+        self.where[where] += 1
+        if len(self.examples) < EXAMPLES and path not in self.examples:
+            self.examples.append(path)
+
+
+def leaks(binary: Binary, directories: dict[str, str]) -> Leaks:
+    """Every absolute build-machine path, grouped by prefix; `directories` tells where packages' files are."""
+    roots = roots_of(directories)
+    groups: dict[tuple[str, PathKind], _Group] = {}
+    for path, size, where in _paths(binary, roots):
+        groups.setdefault(classify(path, roots), _Group()).add(path, size, where)
+    rows = [
+        LeakGroup(prefix, kind, g.count, g.bytes, [place for place, _ in g.where.most_common()], g.examples, dict(g.where))
+        for (prefix, kind), g in groups.items()
+    ]
+    rows.sort(key=lambda row: (-row.count, row.prefix))
+    return Leaks(paths=sum(row.count for row in rows), bytes=sum(row.bytes for row in rows), groups=rows)
+
+
+def roots_of(directories: dict[str, str]) -> Roots:
+    """GOROOT is what precedes src/runtime; main's directory is where its files are."""
+    runtime, main = directories.get("runtime", ""), directories.get("main", "")
+    goroot = runtime.removesuffix("/src/runtime") if runtime.endswith("/src/runtime") else ""
+    return Roots(goroot if is_leak(goroot) else None, main if is_leak(main) else None)
+
+
+def _paths(binary: Binary, roots: Roots) -> Iterator[Found]:
+    yield from _filetab(binary)
+    yield from _dwarf(binary)
+    yield from _build(binary)
+    yield from _goroot(binary.image, roots)
+    yield from _run_paths(binary.image)
+
+
+def _filetab(binary: Binary) -> Iterator[Found]:
+    table = binary.maybe(pclntab.PARSER)
+    for path in table.files if table else ():
+        if is_leak(path):
+            yield path, _size(path), "filetab"
+
+
+def _dwarf(binary: Binary) -> Iterator[Found]:
+    tables = binary.maybe(dwarf.PARSER)
+    if tables is None:
+        return
+    for unit in tables.units:
+        for text in (unit.comp_dir, unit.name):
+            if text and is_leak(text):
+                yield text, _size(text), "dwarf"
+    problems: list[str] = []
+    try:
+        yield from _line_names(binary.image, tables, problems)
+        yield from _scripts(binary.image, tables)
+    except FormatError as error:
+        problems.append(error.reason)
+    binary.image.problems += [Problem(".debug_line", 0, reason) for reason in problems]
+
+
+def _line_names(image: Image, tables: DwarfTables, problems: list[str]) -> Iterator[Found]:
+    parts = (dwarf.section_bytes(image, tables, name) for name in (".debug_line", ".debug_line_str", ".debug_str"))
+    for entry in file_names(LineStrings(*parts), tables.units, image.order, problems):
+        if is_leak(entry.name):
+            yield entry.name, entry.size - 1, "dwarf"
+
+
+def _scripts(image: Image, tables: DwarfTables) -> Iterator[Found]:
+    """A type byte, then the path of a script for gdb, NUL-ended: see cmd/link/internal/ld/dwarf.go (writegdbscript)."""
+    for entry in dwarf.section_bytes(image, tables, SCRIPTS).split(b"\0"):
+        path = entry[1:].decode("utf-8", "backslashreplace")
+        if is_leak(path):
+            yield path, len(entry) - 1, SCRIPTS
+
+
+def _build(binary: Binary) -> Iterator[Found]:
+    info = binary.maybe(buildinfo.PARSER)
+    if info is None:
+        return
+    for setting in info.mod.settings:
+        for path in in_text(setting.value):
+            yield path, _size(path), f"buildinfo:{setting.key}"
+    for module in info.mod.modules:
+        if module.replace and is_leak(module.replace.path):
+            yield module.replace.path, _size(module.replace.path), "buildinfo:replace"
+
+
+def _goroot(image: Image, roots: Roots) -> Iterator[Found]:
+    """runtime.defaultGOROOT among the string constants: the root by itself, not the start of a file's path."""
+    if roots.goroot is None:
+        return
+    needle = roots.goroot.encode()
+    for section in image.sections:
+        if section.role != "data" or section.name.endswith(("gopclntab", "buildinfo")):
+            continue
+        body = bytes(image.data[section.offset : section.offset + section.file_size])
+        at = body.find(needle)
+        while at >= 0:
+            if body[at + len(needle) : at + len(needle) + 1] not in (b"/", b"\\"):
+                yield roots.goroot, len(needle), "rodata"
+                return
+            at = body.find(needle, at + 1)
+
+
+def _run_paths(image: Image) -> Iterator[Found]:
+    try:
+        dynamic = image.dynamic()
+    except FormatError:
+        return
+    for where, paths in (("rpath", dynamic.rpath), ("runpath", dynamic.runpath)):
+        yield from ((path, _size(path), where) for path in paths if is_leak(path))
+
+
+def _size(path: str) -> int:
+    return len(path.encode("utf-8", "surrogateescape"))
