@@ -101,6 +101,9 @@ class _Column:
         self.size += len(names)
         return self.bases[-1]
 
+    def text(self, code: int) -> str:
+        return Names(tuple(self.pools), tuple(self.bases))[code]
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -239,7 +242,10 @@ def _paint(
     labels = Labels(np.zeros(len(batch.starts), np.int32), (label,)) if isinstance(label, str) else label
     code = labels.codes[claim[cells]] + np.int32(column.base(labels.names))
     taken = column.level[cells] == batch.level
-    for cell in cells[taken & (column.code[cells] != code)].tolist():
+    differs = np.flatnonzero(taken & (column.code[cells] != code))
+    for cell, said in zip(cells[differs].tolist(), code[differs].tolist(), strict=True):
+        if column.text(int(column.code[cell])) == column.text(said):
+            continue
         other = batches[int(column.batch[cell])].source
         disputes.append(Dispute(int(bounds[cell]), int(bounds[cell + 1]), (other, batch.source)))
     free = cells[~taken]

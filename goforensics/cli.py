@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if sys.stdout is None:
+        raise UsageError("standard output is closed")
     if not arguments:
         cli.main(["--help"], prog_name=NAME, standalone_mode=False)
         return USAGE
@@ -133,6 +135,8 @@ def _carries_blocks(stream: TextIO) -> bool:
 
 def _say(message: str, code: int) -> int:
     """One line on stderr; returns the exit code."""
+    if sys.stderr is None:  # closed: print would fall back to standard output
+        return code
     with contextlib.suppress(OSError):  # nowhere left to complain
         print(plain(f"{NAME}: {message}").encode("ascii", "backslashreplace").decode(), file=sys.stderr)
     return code

@@ -76,13 +76,19 @@ def measure(command: Sequence[str]) -> Run:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
+        env=_environment(),
     )
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - begun
     child.returncode = os.waitstatus_to_exitcode(status)  # or Popen would wait for it once more
     unit = 1 if sys.platform == "darwin" else 1024
     return Run(seconds, usage.ru_maxrss * unit, child.returncode == 0)
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, with this checkout ahead of an installed goforensics."""
+    root = str(Path(__file__).resolve().parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
 def compare(path: Path, tool: str, runs: int) -> Comparison:

@@ -74,6 +74,7 @@ def sample(path: str = "./bin/app") -> Inspection:
             Reclaimable("-s -w", 8_420_000, SIZE - 8_420_000, False, 4_096, ["go tool nm", "debuggers", "perf"]),
             Reclaimable("-trimpath", 61_000, SIZE - 61_000, False, 30_000, ["-ldflags in go version -m"]),
         ],
+        modules=_modules(),
         unread=[],
     )
 
@@ -161,6 +162,17 @@ def _sizes() -> Sizes:
     return Sizes(
         ["section"], sorted([*rows, SizeRow("(padding)", ["(padding)"], "padding", rest)], key=lambda r: -r.bytes)
     )
+
+
+def _modules() -> Sizes:
+    rows = [
+        SizeRow("google.golang.org/grpc", ["google.golang.org/grpc"], "dependency", 9_000_000),
+        SizeRow("std", ["std"], "std", 5_000_000),
+        SizeRow("std", ["std"], "runtime", 601_234),
+        SizeRow("(debug)", ["(debug)"], "debug", 5_920_000),
+    ]
+    rest = SIZE - sum(row.bytes for row in rows)
+    return Sizes(["module"], [SizeRow("(metadata)", ["(metadata)"], "metadata", rest), *rows])
 
 
 def _heaviest() -> list[HeavyFunction]:

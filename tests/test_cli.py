@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from goforensics.commands import inspect as command
 from goforensics.errors import FormatError, NotGoError, ReadError
 from goforensics.report import Inspection, Unread
 
-Work = Callable[[str], Inspection]
+ROOT = str(Path(goforensics.__file__).parent.parent)
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))}
 Answers = dict[str, Inspection | BaseException]
 
 
@@ -60,8 +61,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
-    root = str(Path(goforensics.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8"}
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "utf-8"}
     line = [sys.executable, "-m", "goforensics", *arguments]
     done = subprocess.run(line, input=stdin, capture_output=True, env=environment, timeout=60, check=False)
     return subprocess.CompletedProcess(line, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -249,14 +249,33 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     script.write_text("import sys\nfrom goforensics import cli\nsys.exit(cli.main(sys.argv[1:]))\n")
     read, write = os.pipe()
     os.close(read)
-    root = str(Path(goforensics.__file__).parent.parent)
     line = [sys.executable, str(script), "inspect", "--help"]
     with os.fdopen(write, "wb") as stdout:
-        done = subprocess.run(
-            line, stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}, check=False
-        )
+        done = subprocess.run(line, stdout=stdout, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
     assert done.stderr == b""
     assert done.returncode == cli.PIPE_CLOSED
+
+
+def test_closed_streams(fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["a"] = ReadError("a: gone")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", None)
+        assert cli.main(["inspect", "a", "b", "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out)[0]["file"]["path"] == "b"
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        assert cli.main(["inspect", "b"]) == 2
+    assert "standard output is closed" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_is_told_in_one_line() -> None:
+    line = [sys.executable, "-m", "goforensics", "inspect", "--help"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"goforensics: No space left on device")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_an_unknown_column(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,8 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_the_samples_sums_are_exact() -> None:
     for document in (sample(), hostile(sample(), "\x1b[31m")):
-        assert sum(row.bytes for row in document.sizes.rows) == document.file.size
+        for sizes in (document.sizes, document.modules):
+            assert sum(row.bytes for row in sizes.rows) == document.file.size
         assert document.pclntab is not None
         assert sum(document.pclntab.parts.values()) == document.pclntab.size
         for row in document.reclaimable:

@@ -142,10 +142,37 @@ def test_trouble_is_in_the_verdicts_and_explained_at_the_end() -> None:
     assert shown.splitlines()[-1].split() == ["dwarf", "at", "0x123:", *["abbreviation", "9", "is", "not", "declared"]]
 
 
-def test_a_missing_list_of_modules_is_told() -> None:
-    build = msgspec.structs.replace(sample().build, main=None, modules=[], version_source="DWARF producer")
-    shown = show(msgspec.structs.replace(sample(), build=build), width=160)
-    assert "no list of modules; the Go version is from DWARF producer" in shown
+@pytest.mark.parametrize(
+    ("source", "path", "told"),
+    [
+        ("DWARF producer", None, "no build information; the Go version is from DWARF producer"),
+        (None, None, "no build information: "),
+        ("buildinfo", "command-line-arguments", "no list of modules"),
+        ("buildinfo", "cmd/go", ""),
+    ],
+)
+def test_a_missing_list_of_modules_is_told(source: str | None, path: str | None, told: str) -> None:
+    build = msgspec.structs.replace(sample().build, main=None, modules=[], version_source=source, path=path)
+    shown = show(msgspec.structs.replace(sample(), build=build), width=200)
+    assert told in shown
+    assert ("SBOM" in shown) == bool(told)
+
+
+def test_a_module_is_not_named_before_its_packages() -> None:
+    paths = [["example.com/m", "example.com/m/p"], ["std", "runtime"], ["(debug)", "(debug)"]]
+    rows = [SizeRow(path[-1], path, "unknown", 12_041_152) for path in paths]
+    shown = show(msgspec.structs.replace(sample(), sizes=Sizes(["module", "package"], rows)))
+    assert [name for name, _ in _size_rows(shown)] == ["example.com/m/p", "std / runtime", "(debug)", "total"]
+
+
+def test_modules_are_told_once() -> None:
+    assert show(sample()).count("by module") == 1
+    assert show(msgspec.structs.replace(sample(), sizes=sample().modules)).count("Where the bytes went") == 1
+
+
+def test_a_very_long_setting_is_cut() -> None:
+    build = msgspec.structs.replace(sample().build, settings={"DefaultGODEBUG": "x=1," * 500})
+    assert "… (2,000 characters)" in show(msgspec.structs.replace(sample(), build=build))
 
 
 def _size_rows(shown: str) -> list[tuple[str, int]]:
@@ -205,7 +232,7 @@ def test_other_images_of_a_universal_file_follow() -> None:
     document = msgspec.structs.replace(sample(), file=file, slices=[sample(), sample("./bin/app (arm64)")])
     shown = show(document)
     assert "images: amd64 (9 bytes at 0x1000), arm64 (9 bytes at 0x4000)" in shown
-    assert shown.count("Where the bytes went") == 2
+    assert shown.count("Where the bytes went, by section") == 2
 
 
 def test_several_documents_follow_one_another() -> None:

@@ -111,7 +111,7 @@ def dynamic(binary: Binary, packages: Packages | None) -> report.DynamicInfo:
     image, told = binary.image, _dynamic(binary.image)
     evidence = list(_cgo_evidence(binary, packages))
     placed = binary.maybe(functions.PARSER)
-    c_bytes = sum(b - a for a, b in c_ranges(image, placed)) if placed else 0
+    c_bytes = sum(b - a for a, b in c_ranges(image, placed)[0]) if placed else 0
     return report.DynamicInfo(
         interpreter=told.interpreter,
         needed=list(told.needed),

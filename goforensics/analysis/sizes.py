@@ -135,27 +135,29 @@ def _code(table: Pclntab, placed: Functions, packages: Packages, modules: Module
     return [Claims("functions", Level.ITEM, starts, starts + placed.size[shown], labels)]
 
 
-def c_ranges(image: Image, placed: Functions) -> list[tuple[int, int]]:
-    """Offsets of the code in executable sections that lies outside of Go's text: C, its start-up code and the like."""
+def c_ranges(image: Image, placed: Functions) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Offsets of what executable sections hold outside of Go's text: (code of C and of its start-up, mere filling)."""
     low, high = placed.text
-    found = []
+    code, filling = [], []
     for s in image.sections:
         if s.role != "code" or not s.file_size or any(stub in s.name for stub in STUBS):
             continue
         start, end = s.address, s.address + min(s.file_size, s.memory_size or s.file_size)
         for a, b in ((start, min(end, low)), (max(start, high), end)):
             if a < b:
-                found.append((a - s.address + s.offset, b - s.address + s.offset))
-    return found
+                found = (a - s.address + s.offset, b - s.address + s.offset)
+                (filling if _is_filling(image.data[found[0] : found[1]]) else code).append(found)
+    return code, filling
+
+
+def _is_filling(data: memoryview) -> bool:
+    """One byte over and over, as a linker fills what it leaves free: zeros, breakpoints or no-operations."""
+    return len(set(bytes(data[:4096]))) <= 1 and bytes(data).count(data[:1]) == len(data)
 
 
 def _c_code(image: Image, placed: Functions) -> list[Claims]:
-    """Bytes outside of Go's text that are not all zero are C's; zeros are padding."""
-    data = np.frombuffer(image.data, np.uint8)
-    ranges = c_ranges(image, placed)
-    code = [(a, b) for a, b in ranges if data[a:b].any()]
-    zero = [(a, b) for a, b in ranges if not data[a:b].any()]
+    code, filling = c_ranges(image, placed)
     return [
         Claims.of("c-code", Level.TABLE, code, structure="C code", package="(C)", module="(C)", kind="c"),
-        Claims.of("c-padding", Level.TABLE, zero, structure="padding", kind="padding"),
+        Claims.of("c-padding", Level.TABLE, filling, structure="padding", kind="padding"),
     ]

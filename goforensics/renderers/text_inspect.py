@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -21,7 +23,7 @@ from goforensics.renderers.text_tables import (
     verdicts,
 )
 from goforensics.renderers.text_verdicts import KINDS, certainty, findings
-from goforensics.report import HeavyFunction, Inspection, Module
+from goforensics.report import HeavyFunction, Inspection, Module, Sizes
 
 FORMATS = {"elf": "ELF", "pe": "PE", "macho": "Mach-O", "macho-fat": "universal Mach-O"}
 HEAVIEST = 5  # functions of either list
@@ -76,29 +78,34 @@ def _stripped(document: Inspection) -> str:
 
 
 def _sizes(document: Inspection, view: View) -> Iterator[RenderableType]:
-    """One row a name: kinds are merged, the largest is named."""
-    by = document.sizes.by
-    kinds: dict[tuple[str, ...], dict[str, int]] = {}
-    for row in document.sizes.rows:
-        kinds.setdefault(tuple(row.path), {}).setdefault(row.kind, 0)
-        kinds[tuple(row.path)][row.kind] += row.bytes
-    rows = [Share(" / ".join(path), sum(of.values()), _note(of, by)) for path, of in kinds.items()]
-    if not _alphabetical(document):
-        rows.sort(key=lambda row: -row.bytes)  # merging may have changed the order
-    title = f"Where the bytes went, by {', '.join(by)}"
-    yield section(title, shares(rows, document.file.size, view.top))
+    for sizes in (document.sizes, document.modules):
+        if sizes is document.sizes or sizes.by != document.sizes.by:
+            listing = shares(_merged(sizes), document.file.size, view.top)
+            yield section(f"Where the bytes went, by {', '.join(sizes.by)}", listing)
 
 
-def _note(kinds: dict[str, int], by: list[str]) -> str:
-    if not WITH_KIND & set(by) or "kind" in by:
+def _merged(sizes: Sizes) -> list[Share]:
+    """One row a name: its kinds are added up, and the largest is named."""
+    kinds: dict[tuple[str, ...], Counter[str]] = {}
+    for row in sizes.rows:
+        kinds.setdefault(tuple(row.path), Counter())[row.kind] += row.bytes
+    rows = [Share(_name(path), of.total(), _note(path, of, sizes.by)) for path, of in kinds.items()]
+    paths = [row.path for row in sizes.rows]
+    # In order of size, merging may have changed the order.
+    return rows if paths == sorted(paths) else sorted(rows, key=lambda row: -row.bytes)
+
+
+def _name(path: tuple[str, ...]) -> str:
+    """The columns' values, without those that the next one begins with: a package's path has its module's in it."""
+    kept = [one for one, after in pairwise(path) if not after.startswith(one)]
+    return " / ".join([*kept, path[-1]])
+
+
+def _note(path: tuple[str, ...], kinds: Counter[str], by: list[str]) -> str:
+    ((largest, _),) = kinds.most_common(1)
+    if not WITH_KIND & set(by) or "kind" in by or path[-1] == f"({largest})":
         return ""
-    largest = max(kinds, key=lambda kind: kinds[kind])
     return largest if len(kinds) == 1 else f"{largest} +{len(kinds) - 1}"
-
-
-def _alphabetical(document: Inspection) -> bool:
-    paths = [row.path for row in document.sizes.rows]
-    return paths == sorted(paths)
 
 
 def _pclntab(document: Inspection, view: View) -> Iterator[RenderableType]:
@@ -120,9 +127,9 @@ def _leaks(document: Inspection, view: View) -> Iterator[RenderableType]:
     table.add("below", "what it is", "paths", "bytes", style="dim")
     for group in groups[: view.top]:
         table.add(group.prefix, KINDS.get(group.kind, group.kind), group.count, group.bytes)
-        table.note(f"  in {', '.join(group.where)}")
+        table.note(f"in {', '.join(group.where)}")
         for example in group.examples[:EXAMPLES]:
-            table.note(f"  {example}")
+            table.note(example)
     table.left_out(len(groups) - view.top, "prefixes")
     yield section("Paths of the build machine", table, note=f"{document.leaks.paths:,} in {size(document.leaks.bytes)}")
 
@@ -149,11 +156,11 @@ def _reclaimable(document: Inspection, view: View) -> Iterator[RenderableType]:
     if not document.reclaimable:
         return
     table = Listing("<", ">", ">", ">", ">")
-    table.add("with", "frees", "", "", "size after", style="dim")
+    table.add("rebuild with", "frees", "", "", "size after", style="dim")
     for row in document.reclaimable:
         table.add(row.action, row.bytes, certainty(row), percent(row.bytes, document.file.size), row.size_after)
         if row.loses:
-            table.note(f"  loses {', '.join(row.loses)}")
+            table.note(f"loses {', '.join(row.loses)}", wrap=True)
     yield section("What a rebuild would free", table)
 
 

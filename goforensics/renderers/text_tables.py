@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,7 @@ MARKS: dict[Mark, tuple[str, str]] = {
 INDENT = "  "
 LABEL = 9  # columns of a verdict's label
 FIRST = 12  # columns that a name gets at least
+VALUE = 240  # characters of a setting
 CELL = 28  # columns that any other cell gets at most
 BAR = 36  # columns of the longest bar, a third of it where room is short
 BESIDE = 120  # from this width on, a fix stands beside its finding
@@ -84,23 +86,24 @@ class Listing:
     def __init__(self, *columns: Literal["<", ">"], scale: int = 0) -> None:
         self.columns = columns
         self.scale = scale
-        self.lines: list[tuple[list[Text], int] | Text] = []
+        self.lines: list[tuple[list[Text], int] | RenderableType] = []
 
     def add(self, *cells: str | int, style: str = "", bar: int = 0) -> None:
         """One row; numbers get thousands separators."""
         shown = [text(f"{cell:,}" if isinstance(cell, int) else cell, style) for cell in cells]
         self.lines.append((shown + [Text()] * (len(self.columns) - len(shown)), bar))
 
-    def note(self, content: str) -> None:
-        """A line across all columns."""
-        self.lines.append(text(f"{INDENT}{content}", "dim"))
+    def note(self, content: str, wrap: bool = False) -> None:
+        """A line across all columns; cut short, or continued on the next."""
+        shown = wrapped(content, "dim") if wrap else text(content, "dim")
+        self.lines.append(Padding(shown, (0, 0, 0, 2 * len(INDENT)), expand=False))
 
     def left_out(self, number: int, what: str) -> None:
         """Say that `number` rows are not shown, if any."""
         if number > 0:
             self.note(f"({number:,} more {what}; --format json has all)")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Lay the columns out now that the width is known."""
         rows = [line[0] for line in self.lines if isinstance(line, tuple)]
         widths = [max((cell.cell_len for cell in column), default=0) for column in zip(*rows, strict=True)]
@@ -110,7 +113,7 @@ class Listing:
         widths[0] = min(widths[0], max(FIRST, options.max_width - taken - bars // 3))
         bars = max(0, min(bars, options.max_width - taken - widths[0] - 2))
         for line in self.lines:
-            yield line if isinstance(line, Text) else self._row(line[0], widths, line[1], bars)
+            yield self._row(line[0], widths, line[1], bars) if isinstance(line, tuple) else line
 
     def _row(self, cells: list[Text], widths: list[int], part: int, bars: int) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
@@ -171,12 +174,13 @@ def verdicts(rows: Iterable[Verdict], view: View) -> Table:
 
 
 def facts(rows: Iterable[tuple[str, str]], label: int = 20) -> Table:
-    """Names and values, which wrap."""
+    """Names and values, which wrap; a very long value is cut short."""
     table = Table.grid("", "", padding=(0, 2, 0, 0))
     for column, width in zip(table.columns, (label, None), strict=True):
         column.width, column.overflow = width, "fold"
     for name, value in rows:
-        table.add_row(text(f"  {name}", "dim"), wrapped(value))
+        shown = f"{value[:VALUE]}… ({len(value):,} characters)" if len(value) > VALUE else value
+        table.add_row(text(f"  {name}", "dim"), wrapped(shown))
     return table
 
 

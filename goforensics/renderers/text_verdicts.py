@@ -79,7 +79,7 @@ def _trimmed_fix(groups: list[LeakGroup]) -> str:
 def _linking(document: Inspection) -> Verdict:
     dynamic, goos = document.dynamic, document.file.goos
     cgo = "cgo" if dynamic.cgo else "no cgo"
-    code = f", {size(dynamic.c_text_bytes)} of C code" if dynamic.c_text_bytes else ""
+    code = f", {size(dynamic.c_text_bytes)} of C code" if dynamic.cgo and dynamic.c_text_bytes else ""
     if not dynamic.needed and not dynamic.interpreter:
         return Verdict("good", "Linking", f"static, {cgo}{code}: needs nothing but the kernel")
     libraries = [_library(name, dynamic.symbol_versions.get(name)) for name in dynamic.needed]
@@ -97,10 +97,13 @@ def _library(name: str, floor: str | None) -> str:
 
 def _identity(document: Inspection) -> Iterator[Verdict]:
     build = document.build
-    if build.version_source not in (None, "buildinfo") or (build.main is None and not build.modules):
+    if build.version_source != "buildinfo":
         source = f"; the Go version is from {build.version_source}" if build.version_source else ""
-        finding = f"no list of modules{source}: vulnerability and SBOM tools see nothing"
-        yield Verdict("warn", "Modules", finding, "build with go build in module mode, not from a list of files")
+        finding = f"no build information{source}: vulnerability and SBOM tools see nothing"
+        yield Verdict("warn", "Modules", finding, "build with go build in a module, and leave .go.buildinfo in")
+    elif build.main is None and not build.modules and not (build.path or "").startswith("cmd/"):
+        finding = "no list of modules: vulnerability and SBOM tools see the standard library only"
+        yield Verdict("warn", "Modules", finding, "build a package of a module, not a list of files")
     table = document.pclntab
     if table and table.magic_overwritten:
         yield Verdict("warn", "Pclntab", f"its magic is overwritten ({table.magic}): the file was made hard to read")

@@ -244,8 +244,10 @@ class _Decoder:
         pcdata = self.words[(record[owner] + self.fixed) // 4 + place].astype(np.int64)
         fixed = np.concatenate([self._field(record, 3), self._field(record, 4), self._field(record, 5)])
         count = len(record)
+        tables = self.header.tables
         return pctables.tables(
             self.data,
+            (tables.get("pctab", 0), tables["functab"] if "pctab" in tables else len(self.data)),
             np.r_[np.tile(np.arange(count), 3), owner],
             np.r_[np.repeat(np.arange(3), count), place + 3],
             self._table_at(np.r_[fixed, pcdata]),

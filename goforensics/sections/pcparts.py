@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goforensics.bytemap import ByteMap, Claims, Level
 from goforensics.sections import pclntab
@@ -93,14 +94,21 @@ def _rest(table: Pclntab, known: list[Claims]) -> Iterator[Claims]:
     gaps = ByteMap.build(len(table.data), known)
     free = np.flatnonzero(gaps.codes["structure"] == 0)
     starts, ends = gaps.bounds[free], gaps.bounds[free + 1]
-    filled = np.concatenate([[-1], np.flatnonzero(np.frombuffer(table.data, np.uint8))])
-    zero = np.searchsorted(filled, starts) == np.searchsorted(filled, ends)
+    zero = _largest(table.data, starts, ends) == 0
     text = np.zeros(len(free), bool)
     text[~zero] = [_is_text(table.data[a:b]) for a, b in zip(starts[~zero], ends[~zero], strict=True)]
     yield _claim("padding", starts[zero], ends[zero], "padding")
     yield _claim("funcnametab", starts[text], ends[text])
     unknown = ~zero & ~text
     yield _claim("unknown", starts[unknown], ends[unknown], "unknown")
+
+
+def _largest(data: memoryview, starts: Offsets, ends: Offsets) -> NDArray[np.uint8]:
+    """(n,) the largest byte of each range; ranges are in order and not empty."""
+    if not len(starts):
+        return np.empty(0, np.uint8)
+    edges = np.stack([starts, ends], axis=1).ravel()
+    return np.maximum.reduceat(np.frombuffer(data, np.uint8), edges[edges < len(data)])[::2]
 
 
 def _is_text(data: memoryview) -> bool:

@@ -34,14 +34,17 @@ class PcTables:
         return self.end - self.start
 
 
-def tables(data: memoryview, owner: Offsets, slot: NDArray[np.int64], at: Offsets) -> PcTables:
-    """The tables that uses (owner, slot) have at offset `at` of `data`; uses outside of it are dropped."""
-    inside = (at > 0) & (at < len(data))
+def tables(
+    data: memoryview, region: tuple[int, int], owner: Offsets, slot: NDArray[np.int64], at: Offsets
+) -> PcTables:
+    """The tables that uses (owner, slot) have at offset `at` of `data`; uses outside of `region` are dropped."""
+    low, high = region
+    inside = (at > low) & (at < high)
     owner, slot, at = owner[inside], slot[inside], at[inside]
     start, table, users = np.unique(at, return_inverse=True, return_counts=True)
-    end = _ends(np.frombuffer(data, np.uint8), start)
-    unended = int(np.count_nonzero(end < 0))
-    end = np.where(end < 0, len(data), end)
+    end = _ends(np.frombuffer(data[low:high], np.uint8), start - low) + low
+    unended = int(np.count_nonzero(end < low))
+    end = np.where(end < low, high, end)
     return PcTables(start, end, users, owner, slot, table, unended)
 
 

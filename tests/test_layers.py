@@ -1,0 +1,104 @@
+"""Imports go down the list, never up and never sideways: read this to learn the architecture."""
+
+from __future__ import annotations
+
+import ast
+from fnmatch import fnmatch
+from pathlib import Path
+
+import goforensics
+
+ROOT = Path(goforensics.__file__).parent
+LAYERS = [  # a module may import from the lines above its own
+    ("errors",),
+    ("bytemap", "report"),
+    ("containers.image", "containers.source", "containers.recognise"),
+    ("containers.elf_dynamic", "containers.lief_support"),
+    ("containers.elf", "containers.pe", "containers.macho"),
+    ("containers.load",),
+    ("sections.protocol", "sections.arrays", "sections.quoted", "sections.search"),
+    ("sections.dwarf_reader",),
+    ("sections.pcheader", "sections.pctables", "sections.compression", "sections.dwarf_forms", "sections.dwarf_paths"),
+    ("sections.moduledata", "sections.dwarf_units", "sections.symtab", "sections.buildid"),
+    ("sections.pclntab", "sections.dwarf", "sections.dwarf_lines"),
+    ("sections.pcparts", "sections.functions", "sections.goversion"),
+    ("sections.buildinfo",),
+    ("binary",),
+    ("analysis.packages", "analysis.modules", "analysis.paths", "analysis.reclaim"),
+    ("analysis.heaviest", "analysis.leaks", "analysis.sizes"),
+    ("analysis.identity",),
+    ("analysis.inspect",),
+    ("api",),
+    ("renderers",),
+    ("renderers.plain", "renderers.json_document"),
+    ("renderers.progress", "renderers.text_tables"),
+    ("renderers.text_verdicts",),
+    ("renderers.text_inspect",),
+    ("renderers.text",),
+    ("commands",),
+    ("commands.*",),
+    ("output",),
+    ("cli",),
+    ("__main__",),
+]
+PACKAGES = {"analysis", "containers", "sections", "schemas"}  # empty __init__ files
+ONE_IMPORTER = {"lief": {"containers.lief_support"}, "rich": {"renderers"}}
+SEVERAL = {"elftools": {"containers.elf", "containers.elf_dynamic"}}
+
+
+def layer(module: str) -> int:
+    found = [i for i, row in enumerate(LAYERS) if module in row]
+    return found[0] if found else next(i for i, row in enumerate(LAYERS) if any(fnmatch(module, p) for p in row))
+
+
+def modules() -> dict[str, Path]:
+    names = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in ROOT.rglob("*.py")
+    }
+    return {name: path for name, path in names.items() if name not in {"__init__", *PACKAGES}}
+
+
+def imported(path: Path) -> set[str]:
+    """Every dotted name `path` may import, lazily and for type checkers too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def own(names: set[str]) -> set[str]:
+    return {name.removeprefix("goforensics.") for name in names if name.startswith("goforensics.")}
+
+
+def test_every_module_has_a_layer() -> None:
+    for module in modules():
+        layer(module)
+
+
+def test_imports_go_down() -> None:
+    known = modules()
+    wrong = [
+        f"{module} imports {used}"
+        for module, path in sorted(known.items())
+        for used in sorted(own(imported(path)) & known.keys())
+        if layer(used) >= layer(module)
+    ]
+    assert not wrong
+
+
+def test_each_library_has_one_importer() -> None:
+    wrong = [
+        f"{module} imports {library}"
+        for module, path in modules().items()
+        for library, allowed in {**ONE_IMPORTER, **SEVERAL}.items()
+        for name in imported(path)
+        if name.split(".")[0] == library and not any(module == a or module.startswith(a + ".") for a in allowed)
+    ]
+    assert not wrong
+
+
+def test_the_package_itself_loads_nothing_heavy() -> None:
+    assert own(imported(ROOT / "__init__.py")) <= {"api", "api.Binary", "api.Inspection", "api.inspect", "api.open"}
