@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-SCHEMA = "goforensics.inspect/1"
+SCHEMA: Literal["goforensics.inspect/1"] = "goforensics.inspect/1"
 MOST_DISPUTES = 1000  # listed; a hostile file can make a dispute of every byte
 
 Kind = Literal[
@@ -27,14 +27,14 @@ class Document(msgspec.Struct, frozen=True):
     """The base of every record."""
 
 
-class Stripped(Document):
+class Stripped(Document, frozen=True):
     """What has been taken out."""
 
     symtab: bool
     dwarf: bool
 
 
-class Slice(Document):
+class Slice(Document, frozen=True):
     """One image of a universal Mach-O file."""
 
     goarch: str
@@ -42,7 +42,7 @@ class Slice(Document):
     size: int
 
 
-class File(Document):
+class File(Document, frozen=True):
     """Which file this is, and how it was linked."""
 
     path: str
@@ -59,7 +59,7 @@ class File(Document):
     slices: list[Slice] = []
 
 
-class Replacement(Document):
+class Replacement(Document, frozen=True):
     """What a `replace` directive put in a module's place."""
 
     path: str
@@ -67,7 +67,7 @@ class Replacement(Document):
     sum: str | None
 
 
-class Module(Document):
+class Module(Document, frozen=True):
     """A module of the build list; `version` "(devel)" and "" are given as recorded, None where nothing is."""
 
     path: str
@@ -77,7 +77,7 @@ class Module(Document):
     main: bool = False
 
 
-class Build(Document):
+class Build(Document, frozen=True):
     """What the build recorded of itself."""
 
     go_version: str | None  # "go1.26.8", experiments split off
@@ -88,10 +88,10 @@ class Build(Document):
     go_build_id: str | None
     gnu_build_id: str | None
     experiments: list[str] = []
-    version_source: str | None = None  # "buildinfo", "runtime.buildVersion", "DWARF producer"
+    version_source: str | None = None  # who says so: "buildinfo", "symbol", "data" or "dwarf"
 
 
-class SectionRow(Document):
+class SectionRow(Document, frozen=True):
     """A section as the container lists it."""
 
     name: str
@@ -103,7 +103,7 @@ class SectionRow(Document):
     uncompressed_size: int | None
 
 
-class PclntabInfo(Document):
+class PclntabInfo(Document, frozen=True):
     """The table of functions; `parts` sum to `size`."""
 
     layout: str  # the Go release that brought the layout in: 1.2 1.16 1.18 1.20 1.26
@@ -119,14 +119,14 @@ class PclntabInfo(Document):
     code_bytes: int | None = None  # from the first function's entry to the last one's end
 
 
-class SymtabInfo(Document):
+class SymtabInfo(Document, frozen=True):
     """The symbol table, its strings included."""
 
     symbols: int
     file_bytes: int
 
 
-class DwarfInfo(Document):
+class DwarfInfo(Document, frozen=True):
     """Debug sections; `units` are compile units."""
 
     version: int | None  # the highest among the units
@@ -139,7 +139,7 @@ class DwarfInfo(Document):
     producers: list[str] = []
 
 
-class DynamicInfo(Document):
+class DynamicInfo(Document, frozen=True):
     """Dynamic linking and cgo.  `symbol_versions` maps a library to the newest version asked of it."""
 
     interpreter: str | None
@@ -152,7 +152,7 @@ class DynamicInfo(Document):
     cgo_evidence: list[str] = []
 
 
-class LeakGroup(Document):
+class LeakGroup(Document, frozen=True):
     """Build-machine paths below one prefix."""
 
     prefix: str
@@ -164,7 +164,7 @@ class LeakGroup(Document):
     counts: dict[str, int] = {}  # by place
 
 
-class Leaks(Document):
+class Leaks(Document, frozen=True):
     """Absolute paths of the build machine; `bytes` counts their text, uncompressed."""
 
     paths: int
@@ -172,7 +172,7 @@ class Leaks(Document):
     groups: list[LeakGroup]
 
 
-class SizeRow(Document):
+class SizeRow(Document, frozen=True):
     """A group of bytes: one value per column, the last of them as `name`, and one kind."""
 
     name: str
@@ -181,14 +181,14 @@ class SizeRow(Document):
     bytes: int
 
 
-class Sizes(Document):
+class Sizes(Document, frozen=True):
     """The byte map, grouped; the rows sum to the file's size.  A path with bytes of two kinds has two rows."""
 
     by: list[str]
     rows: list[SizeRow]
 
 
-class HeavyFunction(Document):
+class HeavyFunction(Document, frozen=True):
     """A function's weight in .gopclntab: bytes that are its alone, and bytes of tables that it shares."""
 
     function: str
@@ -200,7 +200,7 @@ class HeavyFunction(Document):
     ranked_by: list[str] = []  # "pclntab", "pcdata"
 
 
-class Reclaimable(Document):
+class Reclaimable(Document, frozen=True):
     """What a rebuild would free."""
 
     action: str
@@ -211,7 +211,7 @@ class Reclaimable(Document):
     loses: list[str]
 
 
-class Unread(Document):
+class Unread(Document, frozen=True):
     """What could not be read, and why; the rest of the report stands."""
 
     structure: str
@@ -219,7 +219,7 @@ class Unread(Document):
     reason: str
 
 
-class DisputeRow(Document):
+class DisputeRow(Document, frozen=True):
     """Bytes that two structures claim."""
 
     offset: int
@@ -227,7 +227,7 @@ class DisputeRow(Document):
     claimants: list[str]
 
 
-class Inspection(Document, kw_only=True):
+class Inspection(Document, frozen=True, kw_only=True):
     """Everything in one Go executable."""
 
     schema: Literal["goforensics.inspect/1"] = SCHEMA

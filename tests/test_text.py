@@ -145,7 +145,7 @@ def test_trouble_is_in_the_verdicts_and_explained_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("source", "path", "told"),
     [
-        ("DWARF producer", None, "no build information; the Go version is from DWARF producer"),
+        ("dwarf", None, "no build information; the Go version is from DWARF"),
         (None, None, "no build information: "),
         ("buildinfo", "command-line-arguments", "no list of modules"),
         ("buildinfo", "cmd/go", ""),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goforensics.analysis.packages import Packages
 from goforensics.report import HeavyFunction
 from goforensics.sections.arrays import Offsets, string_ends
 from goforensics.sections.pclntab import Pclntab
 
+Flags = NDArray[np.bool_]
 PCDATA_SLOT = 3  # slots below are pcsp, pcfile and pcln
 
 
@@ -55,15 +57,16 @@ def _sums(owner: Offsets, size: Offsets, count: int) -> Offsets:
     return np.bincount(owner, weights=size, minlength=count).astype(np.int64)
 
 
-def _one_owner(item: Offsets, owner: Offsets, items: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _one_owner(item: Offsets, owner: Offsets, items: int) -> Flags:
     """(items,) whether all uses of each item are one function's."""
     low, high = np.full(items, np.iinfo(np.int64).max), np.full(items, -1)
     np.minimum.at(low, item, owner)
     np.maximum.at(high, item, owner)
-    return low == high
+    alone: Flags = low == high
+    return alone
 
 
-def _first_uses(owner: Offsets, item: Offsets, items: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _first_uses(owner: Offsets, item: Offsets, items: int) -> Flags:
     """(r,) true for one use of each item by each function: one that uses a table twice holds it once."""
     _, first = np.unique(owner * (items + 1) + item, return_index=True)
     mark = np.zeros(len(owner), bool)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Literal
 
-from goforensics import report
+import goforensics.report as report
 from goforensics.analysis.packages import Packages
 from goforensics.analysis.sizes import c_ranges
 from goforensics.binary import Binary
@@ -22,11 +23,10 @@ NUMBERS = re.compile(r"\d+")
 
 def build(binary: Binary) -> report.Build:
     """Build information as recorded; the Go version also where there is no record."""
-    info, version = binary.maybe(buildinfo.PARSER), binary.maybe(goversion.PARSER)
-    ids = binary.maybe(buildid.PARSER)
+    info, ids = binary.maybe(buildinfo.PARSER), binary.maybe(buildid.PARSER)
     mod = info.mod if info else buildinfo.ModInfo()
     main = _module(mod.main, main=True) if mod.main else None
-    raw, experiments, source = _version(info, version)
+    raw, experiments, source = _version(binary, info)
     return report.Build(
         go_version=raw,
         path=mod.path or None,
@@ -40,10 +40,12 @@ def build(binary: Binary) -> report.Build:
     )
 
 
-def _version(info: BuildInfo | None, other: goversion.GoVersion | None) -> tuple[str | None, list[str], str | None]:
+def _version(binary: Binary, info: BuildInfo | None) -> tuple[str | None, list[str], str | None]:
+    """The Go version and who says so; only a file without build information is searched for it."""
     if info is not None and info.version:
         return info.version, list(info.experiments), "buildinfo"
-    return (other.version, list(other.experiments), other.source) if other else (None, [], None)
+    found = binary.maybe(goversion.PARSER)
+    return (found.version, list(found.experiments), found.source) if found else (None, [], None)
 
 
 def _module(module: Module, *, main: bool = False) -> report.Module:
@@ -66,9 +68,7 @@ def file(binary: Binary, settings: dict[str, str]) -> report.File:
         byte_order="little" if image.order == "<" else "big",
         build_mode=settings.get("-buildmode") or _build_mode(image),
         link_mode=_link_mode(image),
-        stripped=report.Stripped(
-            symtab=binary.maybe(symtab.PARSER) is None, dwarf=not _has_units(binary)
-        ),
+        stripped=report.Stripped(symtab=binary.maybe(symtab.PARSER) is None, dwarf=not _has_units(binary)),
     )
 
 
@@ -93,7 +93,7 @@ def _build_mode(image: Image) -> str | None:
     return "pie" if _dynamic(image).interpreter else "c-shared"
 
 
-def _link_mode(image: Image) -> str | None:
+def _link_mode(image: Image) -> Literal["internal", "external"] | None:
     if not image.sections:
         return None
     return "external" if EXTERNAL & {section.name for section in image.sections} else "internal"

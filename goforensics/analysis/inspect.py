@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from goforensics import report
+import goforensics.report as report
 from goforensics.analysis import identity, sizes
 from goforensics.analysis.heaviest import heaviest
 from goforensics.analysis.leaks import leaks
@@ -100,7 +100,8 @@ def _document(
         modules=sizes.table(bytemap, ("module",)),
         unread=_unread(binary),
         disputes=[
-            report.DisputeRow(d.start, d.end - d.start, list(d.claimants)) for d in bytemap.disputes[: report.MOST_DISPUTES]
+            report.DisputeRow(d.start, d.end - d.start, list(d.claimants))
+            for d in bytemap.disputes[: report.MOST_DISPUTES]
         ],
     )
 
@@ -111,7 +112,13 @@ def _section(binary: Binary, section: Section) -> report.SectionRow:
     except FormatError:
         inflated = None
     return report.SectionRow(
-        section.name, section.offset, section.file_size, section.memory_size, section.address, section.compression, inflated
+        section.name,
+        section.offset,
+        section.file_size,
+        section.memory_size,
+        section.address,
+        section.compression,
+        inflated,
     )
 
 
@@ -172,7 +179,7 @@ def _unread(binary: Binary) -> list[report.Unread]:
     """Every problem, those that parsers keep in their results included, in file order."""
     rows = [report.Unread(p.structure, p.offset, p.reason) for p in binary.problems()]
     info, tables, ids = binary.maybe(buildinfo.PARSER), binary.maybe(dwarf.PARSER), binary.maybe(buildid.PARSER)
-    rows += [report.Unread("buildinfo", info.offset, reason) for reason in (info.mod.problems if info else ())]
+    rows += [report.Unread("buildinfo", info.offset, reason) for reason in info.mod.problems] if info else []
     rows += [report.Unread("DWARF", 0, reason) for reason in (tables.problems if tables else ())]
     rows += [report.Unread("build ID", 0, reason) for reason in (ids.problems if ids else ())]
     if binary.file.changed:

@@ -42,7 +42,9 @@ def leaks(binary: Binary, directories: dict[str, str]) -> Leaks:
     for path, size, where in _paths(binary, roots):
         groups.setdefault(classify(path, roots), _Group()).add(path, size, where)
     rows = [
-        LeakGroup(prefix, kind, g.count, g.bytes, [place for place, _ in g.where.most_common()], g.examples, dict(g.where))
+        LeakGroup(
+            prefix, kind, g.count, g.bytes, [place for place, _ in g.where.most_common()], g.examples, dict(g.where)
+        )
         for (prefix, kind), g in groups.items()
     ]
     rows.sort(key=lambda row: (-row.count, row.prefix))

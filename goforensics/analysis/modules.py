@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from goforensics.report import Kind
 
 STD = "std"
-RUNTIME = re.compile(r"(?:runtime|internal/runtime|internal/(?:abi|bytealg|chacha8rand|cpu|goarch|goexperiment|goos))(?:/|$)")
+RUNTIME = re.compile(
+    r"(?:runtime|internal/runtime|internal/(?:abi|bytealg|chacha8rand|cpu|goarch|goexperiment|goos))(?:/|$)"
+)
 VERSIONED = re.compile(r"(?:.*/pkg/mod/)?(?P<module>[^@]+\.[^@]+)@v[^/]*(?:/.*)?$")
 ESCAPED = re.compile("!([a-z])")  # the module cache writes capitals so
 SHORT_HOSTS = {"gopkg.in": 2, "google.golang.org": 2, "go.uber.org": 2, "k8s.io": 2, "go.etcd.io": 2}

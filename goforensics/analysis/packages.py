@@ -83,7 +83,8 @@ def _spans(data: NDArray[np.uint8], start: Offsets, end: Offsets) -> tuple[Offse
 def _first(positions: Offsets, start: Offsets, end: Offsets) -> Offsets:
     """(n,) the first of `positions` in [start, end), else end."""
     padded = np.r_[positions, np.iinfo(np.int64).max]
-    return np.minimum(padded[np.searchsorted(padded, start)], end)
+    found: Offsets = np.minimum(padded[np.searchsorted(padded, start)], end)
+    return found
 
 
 def _generated(table: Pclntab, found: Packages) -> Packages:

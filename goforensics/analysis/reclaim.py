@@ -31,7 +31,9 @@ def reclaimable(
     trimmed, doubt = _trimmed(leaks)
     if trimmed and build.settings.get("-trimpath") != "true":
         lines = sum(s.file_size for s in image.sections if "debug_line" in s.name)
-        rows.append(_row("-trimpath", trimmed, slack + lines + doubt, size, ["absolute source paths in traces and debuggers"]))
+        rows.append(
+            _row("-trimpath", trimmed, slack + lines + doubt, size, ["absolute source paths in traces and debuggers"])
+        )
         if debug + symbols:
             loses = [*DEBUGGERS, *SYMBOLS, "absolute source paths"]
             rows.append(_row("-trimpath -s -w", debug + symbols + trimmed, slack + doubt, size, loses))

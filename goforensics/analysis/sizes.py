@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -71,7 +72,10 @@ def in_slice(claim: Claims, image: Image) -> Claims:
 
 def table(bytemap: ByteMap, by: Sequence[str]) -> Sizes:
     """The map grouped by columns; rows sum to its size."""
-    rows = [SizeRow(name=row.path[-1], path=list(row.path), kind=row.kind, bytes=row.bytes) for row in bytemap.group(by)]  # type: ignore[arg-type]
+    rows = [
+        SizeRow(name=row.path[-1], path=list(row.path), kind=cast(Kind, row.kind), bytes=row.bytes)
+        for row in bytemap.group(by)
+    ]
     return Sizes(by=list(by), rows=rows)
 
 
@@ -138,7 +142,8 @@ def _code(table: Pclntab, placed: Functions, packages: Packages, modules: Module
 def c_ranges(image: Image, placed: Functions) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Offsets of what executable sections hold outside of Go's text: (code of C and of its start-up, mere filling)."""
     low, high = placed.text
-    code, filling = [], []
+    code: list[tuple[int, int]] = []
+    filling: list[tuple[int, int]] = []
     for s in image.sections:
         if s.role != "code" or not s.file_size or any(stub in s.name for stub in STUBS):
             continue

@@ -11,6 +11,7 @@ from goforensics.report import Inspection, LeakGroup, Reclaimable
 KINDS = {"module-cache": "module cache", "gopath": "GOPATH", "goroot": "GOROOT", "ci": "CI workspace"}
 KINDS |= {"main-module": "main module", "nix": "Nix store", "bazel": "Bazel", "temporary": "temporary directory"}
 RUN_PATHS = {"rpath", "runpath"}
+SOURCES = {"symbol": "runtime.buildVersion", "data": "a string in its data", "dwarf": "DWARF"}
 MOST = 4  # names in one sentence
 
 
@@ -98,7 +99,8 @@ def _library(name: str, floor: str | None) -> str:
 def _identity(document: Inspection) -> Iterator[Verdict]:
     build = document.build
     if build.version_source != "buildinfo":
-        source = f"; the Go version is from {build.version_source}" if build.version_source else ""
+        source = SOURCES.get(build.version_source or "", build.version_source)
+        source = f"; the Go version is from {source}" if source else ""
         finding = f"no build information{source}: vulnerability and SBOM tools see nothing"
         yield Verdict("warn", "Modules", finding, "build with go build in a module, and leave .go.buildinfo in")
     elif build.main is None and not build.modules and not (build.path or "").startswith("cmd/"):

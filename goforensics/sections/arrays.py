@@ -9,7 +9,7 @@ Offsets = NDArray[np.int64]
 
 
 def strings(data: memoryview | bytes, offsets: Offsets) -> list[str]:
-    r"""NUL-ended strings at `offsets` (n,), all inside `data`.  Undecodable bytes become \xNN; the end also ends one."""
+    r"""NUL-ended strings at `offsets` (n,), all inside `data`.  Undecodable bytes become \xNN."""
     raw = bytes(data)
     ends = string_ends(raw, offsets)
     return [raw[a:b].decode("utf-8", "backslashreplace") for a, b in zip(offsets.tolist(), ends.tolist(), strict=True)]
@@ -18,7 +18,8 @@ def strings(data: memoryview | bytes, offsets: Offsets) -> list[str]:
 def string_ends(data: memoryview | bytes, offsets: Offsets) -> Offsets:
     """(n,) offset of the NUL that ends the string at each of `offsets`, or the length of `data`."""
     stops = np.r_[np.flatnonzero(np.frombuffer(data, np.uint8) == 0), len(data)]
-    return stops[np.searchsorted(stops, offsets)]
+    ends: Offsets = stops[np.searchsorted(stops, offsets)]
+    return ends
 
 
 def spread(counts: NDArray[np.integer]) -> tuple[Offsets, Offsets]:

@@ -66,7 +66,8 @@ def _by_sections(image: Image, entry: Words, module: ModuleData) -> Words:
     """textsectmap: (offset from runtime.text, end offset, address) per part of the text."""
     words = image.words(module.textsectmap, 3 * module.fields["textsectmap.len"], "textsectmap").reshape(-1, 3)
     part = np.maximum(np.searchsorted(words[:, 0], entry, side="right") - 1, 0)
-    return words[part, 2] + entry - words[part, 0]
+    address: Words = words[part, 2] + entry - words[part, 0]
+    return address
 
 
 def _text_start(image: Image, table: Pclntab) -> int:

@@ -54,7 +54,7 @@ class PcHeader:
 
     @property
     def wide_functab(self) -> bool:
-        """The functab holds addresses, pointer-sized and relocated, rather than 32-bit offsets from the text's start."""
+        """The functab holds pointer-sized, relocated addresses and not 32-bit offsets from the text's start."""
         return self.layout in ("1.2", "1.16")
 
     @property
@@ -149,9 +149,19 @@ def header_at(image: Image, offset: int, end: int, section: Section | None) -> P
     if shape is None:
         return None
     header = PcHeader(
-        layout=shape[0], magic=magic, offset=offset, limit=len(raw), section=section.name if section else None,
-        order=image.order, pointer=pointer, quantum=quantum, functions=words[0], files=shape[1], header_size=shape[2], tables=shape[3],
-    )  # fmt: skip
+        layout=shape[0],
+        magic=magic,
+        offset=offset,
+        limit=len(raw),
+        section=section.name if section else None,
+        order=image.order,
+        pointer=pointer,
+        quantum=quantum,
+        functions=words[0],
+        files=shape[1],
+        header_size=shape[2],
+        tables=shape[3],
+    )
     header = replace(header, layout=_confirmed_layout(raw, header))
     return header if _holds(header) else None
 
@@ -210,7 +220,7 @@ def _spacing(raw: memoryview, header: PcHeader) -> int:
             return 0
         npcdata = int(np.frombuffer(raw, f"{header.order}u4", 1, at + 28)[0])
         end = at + size + 4 * (npcdata + raw[at + size - 1])
-        good += following - header.pointer < end <= following
+        good += following - header.pointer < end <= following and not any(raw[end:following])
     return good
 
 

@@ -75,7 +75,9 @@ class Pclntab:
         """(f,) offsets of the files' names, in the table's order."""
         header = self.header
         if header.layout == "1.2":
-            at = _words(self.data, header.tables["filetab"], header.files + 1, header.order, "filetab")[1:]
+            start = header.tables["filetab"]
+            count = min(header.files + 1, (len(self.data) - start) // 4)
+            at = np.frombuffer(self.data, f"{header.order}u4", count, start)[1:].astype(np.int64)
             return at[(at > 0) & (at < len(self.data))]
         start, end = header.tables["filetab"], header.tables["pctab"]
         stops = np.flatnonzero(np.frombuffer(self.data[start:end], np.uint8) == 0)[: header.files] + start
@@ -278,11 +280,6 @@ def _gather(data: memoryview, at: Offsets, order: str) -> Offsets:
     """(n,) 32-bit words at any offsets inside `data`."""
     raw = np.frombuffer(data, np.uint8)[at[:, None] + np.arange(4)]
     return np.ascontiguousarray(raw).view(f"{order}u4")[:, 0].astype(np.int64)
-
-
-def _words(data: memoryview, at: int, count: int, order: str, structure: str) -> Offsets:
-    require(at >= 0 and at + 4 * count <= len(data), f"{count} words do not fit", structure, at)
-    return np.frombuffer(data[at : at + 4 * count], f"{order}u4").astype(np.int64)
 
 
 PARSER = Parser("pclntab", decode)

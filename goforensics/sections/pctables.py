@@ -34,9 +34,7 @@ class PcTables:
         return self.end - self.start
 
 
-def tables(
-    data: memoryview, region: tuple[int, int], owner: Offsets, slot: NDArray[np.int64], at: Offsets
-) -> PcTables:
+def tables(data: memoryview, region: tuple[int, int], owner: Offsets, slot: NDArray[np.int64], at: Offsets) -> PcTables:
     """The tables that uses (owner, slot) have at offset `at` of `data`; uses outside of `region` are dropped."""
     low, high = region
     inside = (at > low) & (at < high)
