@@ -27,7 +27,7 @@ from goforensics.sections import symtab as symtab_section
 
 COLUMNS = ("section", "structure", "module", "package", "symbol")
 # nm's address (an undefined symbol has none), size, type and name (a section's symbol has none)
-NM_LINE = re.compile(r"^ *([0-9a-f]*?) +(\d+) . ?(.*)$", re.MULTILINE)
+NM_LINE = re.compile(r"^ *([0-9a-f]*?) +(\d+) [A-Za-z?] ?(.*)$", re.MULTILINE)
 MOST = 5  # differences of one kind that are spelled out
 # Sections that only a system linker writes: where .text begins with its code, Go's text begins later.
 STARTUP = (".init", ".fini")
@@ -159,7 +159,7 @@ def _their_lines(info: dict[str, Any]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = [("go", info.get("GoVersion", "")), ("path", info.get("Path", ""))]
     lines += _their_module("mod", info.get("Main") or {})
     lines += [line for module in info.get("Deps") or () for line in _their_module("dep", module)]
-    return [*lines, *(("build", s["Key"], s["Value"]) for s in info.get("Settings") or ())]
+    return [*lines, *(("build", s.get("Key", ""), s.get("Value", "")) for s in info.get("Settings") or ())]
 
 
 def _their_module(word: str, module: dict[str, Any]) -> list[tuple[str, ...]]:

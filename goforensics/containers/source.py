@@ -38,12 +38,11 @@ def read_file(path: Path) -> SourceFile:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise ReadError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ReadError(f"{path}: {_kind(status.st_mode)}, not a regular file; pipe its bytes to -")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ReadError(
-                f"{path}: {_kind(status.st_mode)}, not a regular file; pipe its bytes and give - as the file"
-            )
         try:
             data = stream.read(status.st_size + 1)
         except OSError as error:
