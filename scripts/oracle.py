@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ Function = tuple[int, int, str, str, int]
 Symbol = tuple[str, int, int, str]
 # address, size, type letter, name; the address is None for an undefined symbol
 NmLine = tuple[int | None, int, str, str]
+
+# An undefined symbol has blanks for its address, and C compilers emit symbols without a name.
+_NM_LINE = re.compile(r" *([0-9a-f]+)? +(-?\d+) (.) (.*)", re.DOTALL)
 
 
 class OracleError(RuntimeError):
@@ -78,10 +82,10 @@ def symbols(path: Path) -> list[Symbol]:
 
 
 def _nm_line(line: str) -> NmLine:
-    address, rest = line[:8].strip(), line[8:]
-    while rest[:1] not in ("", " "):
-        address, rest = address + rest[0], rest[1:]
-    size, kind, name = rest.split(None, 2)
+    match = _NM_LINE.fullmatch(line)
+    if match is None:
+        raise OracleError(f"not a line of nm: {line!r}")
+    address, size, kind, name = match.groups()
     return (int(address, 16) if address else None, int(size), kind, name)
 
 

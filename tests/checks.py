@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import builds
 import oracle
 import toolchains
 
@@ -25,6 +26,8 @@ from goforensics.sections import functions as placed_section
 from goforensics.sections import pclntab as table_section
 from goforensics.sections import symtab as symtab_section
 
+CI_RELEASES = ("1.18", "1.22", "1.26", "1.27")
+PIE = ("-buildmode=pie",)
 COLUMNS = ("section", "structure", "module", "package", "symbol")
 # nm's address (an undefined symbol has none), size, type and name (a section's symbol has none)
 NM_LINE = re.compile(r"^ *([0-9a-f]*?) +(\d+) [A-Za-z?] ?(.*)$", re.MULTILINE)
@@ -272,3 +275,22 @@ def everything(subject: Subject) -> dict[str, Result]:
         except Exception as error:
             results[name] = Result(0, [f"{name}: {type(error).__name__}: {str(error)[:300]}"])
     return results
+
+
+def loses_headers(build: builds.Build) -> bool:
+    """Builds that are checked once more without their section headers: one of every layout of ELF."""
+    return build.goos == "linux" and build.program in ("hello", "cgo") and build.flags in ((), (builds.STRIP,), PIE)
+
+
+def ci_builds() -> list[builds.Build]:
+    """What CI has time for: four releases, every program and set of flags once, every architecture and system."""
+    chosen = [
+        builds.Build(program, go, flags=flags, cgo=program == "cgo")
+        for go in CI_RELEASES
+        for program in ("hello", "cgo")
+        for flags in ((), (builds.STRIP,), ("-trimpath",), PIE)
+    ]
+    chosen += [build for go in CI_RELEASES for build in builds.zoo_builds(go)[::3]]
+    chosen += [builds.Build("app", "1.26", flags=flags) for flags in ((), (builds.STRIP,))]
+    chosen += [builds.Build("hello", toolchains.NEWEST, goarch=goarch) for goarch in builds.ARCHES]
+    return list(dict.fromkeys([*chosen, *builds.os_matrix((toolchains.NEWEST,))]))

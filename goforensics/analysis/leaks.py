@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -122,16 +123,11 @@ def _goroot(image: Image, roots: Roots) -> Iterator[Found]:
     if roots.goroot is None:
         return
     needle = roots.goroot.encode()
-    for section in image.sections:
-        if section.role != "data" or section.name.endswith(("gopclntab", "buildinfo")):
-            continue
-        body = bytes(image.data[section.offset : section.offset + section.file_size])
-        at = body.find(needle)
-        while at >= 0:
-            if body[at + len(needle) : at + len(needle) + 1] not in (b"/", b"\\"):
-                yield roots.goroot, len(needle), "rodata"
-                return
-            at = body.find(needle, at + 1)
+    constants = [s for s in image.sections if s.role == "data" and not s.name.endswith(("gopclntab", "buildinfo"))]
+    for found in re.finditer(re.escape(needle) + rb"(?![/\\])", image.data):
+        if any(s.offset <= found.start() < s.offset + s.file_size for s in constants):
+            yield roots.goroot, len(needle), "rodata"
+            return
 
 
 def _run_paths(image: Image) -> Iterator[Found]:
