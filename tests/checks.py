@@ -30,7 +30,7 @@ CI_RELEASES = ("1.18", "1.22", "1.26", "1.27")
 PIE = ("-buildmode=pie",)
 COLUMNS = ("section", "structure", "module", "package", "symbol")
 # nm's address (an undefined symbol has none), size, type and name (a section's symbol has none)
-NM_LINE = re.compile(r"^ *([0-9a-f]*?) +(\d+) [A-Za-z?] ?(.*)$", re.MULTILINE)
+NM_LINE = re.compile(r"^ *([0-9a-f]*?) +(\d+) [A-Za-z?_] ?(.*)$", re.MULTILINE)
 MOST = 5  # differences of one kind that are spelled out
 # Sections that only a system linker writes: where .text begins with its code, Go's text begins later.
 STARTUP = (".init", ".fini")
