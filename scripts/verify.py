@@ -236,7 +236,9 @@ def broken_files(options: argparse.Namespace) -> Point:
             if not files:
                 misses.append(f"{path}: the mutator made nothing")
         rows.append(_survival(path, files, runs))
-        misses += [f"{path.parent.name}/{f.name}: {line}" for f, run in zip(files, runs, strict=True) for line in _harm(run)]
+        misses += [
+            f"{path.parent.name}/{f.name}: {line}" for f, run in zip(files, runs, strict=True) for line in _harm(run)
+        ]
         progress(str(path))
     header = ("input", "files", "exit codes", "tracebacks", "worst s", "of", "worst MiB", "of")
     return Point("3.4 broken files", header, rows, misses)
@@ -294,7 +296,9 @@ def speed(options: argparse.Namespace) -> Point:
     result = subprocess.run([sys.executable, str(ROOT / "scripts" / "bench.py")], stdout=subprocess.PIPE, text=True)
     print(result.stdout)
     misses = [f"bench.py: exit code {result.returncode}"] if result.returncode else []
-    return Point("3.5 speed and memory", ("program", "exit code"), [("scripts/bench.py", str(result.returncode))], misses)
+    return Point(
+        "3.5 speed and memory", ("program", "exit code"), [("scripts/bench.py", str(result.returncode))], misses
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -332,7 +336,9 @@ def main(arguments: Iterable[str]) -> int:
     parser.add_argument("points", nargs="*", metavar="POINT", help=f"any of {', '.join(POINTS)} (default: all)")
     parser.add_argument("--slice", choices=("ci", "full"), default="ci", help="how much 3.2 compares (default: ci)")
     parser.add_argument("--only", metavar="TEXT", help="of 3.2's builds, those with TEXT in their name")
-    parser.add_argument("--mutator", type=Path, help="a program that 3.4 calls as PATH IN OUT (default: tests/mutants.py)")
+    parser.add_argument(
+        "--mutator", type=Path, help="a program that 3.4 calls as PATH IN OUT (default: tests/mutants.py)"
+    )
     parser.add_argument("--input", dest="inputs", type=Path, action="append", help="an ELF file for 3.4 to break")
     options = parser.parse_args(list(arguments))
     if unknown := [point for point in options.points if point not in POINTS]:

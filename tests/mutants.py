@@ -104,7 +104,9 @@ def _chosen(elf: Elf, *words: str) -> list[tuple[str, Place]]:
 
 def contents(elf: Elf, rng: random.Random, count: int) -> Iterator[Mutant]:
     """Noise in the tables that are read, each about as often as the others."""
-    places = _chosen(elf, "pclntab", "buildinfo", "debug_", "symtab", "dyn", "gnu.version", "note", "module", "data.rel")
+    places = _chosen(
+        elf, "pclntab", "buildinfo", "debug_", "symtab", "dyn", "gnu.version", "note", "module", "data.rel"
+    )
     for i in range(count):
         name, place = places[i % len(places)]
         yield name.strip("."), _noise(elf, rng, place)
@@ -114,14 +116,24 @@ def pclntab_words(elf: Elf, rng: random.Random, count: int) -> Iterator[Mutant]:
     """Counts and offsets of the pclntab's header, and words of its functab, made extreme."""
     for name, place in _chosen(elf, "gopclntab"):
         for i in range(count):
-            form, at = ("I", 4 * rng.randrange(place.size // 4)) if i % 2 else (elf.word, 8 + struct.calcsize(elf.word) * (i % 8))
+            form, at = (
+                ("I", 4 * rng.randrange(place.size // 4))
+                if i % 2
+                else (elf.word, 8 + struct.calcsize(elf.word) * (i % 8))
+            )
             yield f"{name.strip('.')}-word", elf.patched((place.offset + at, form, rng.choice(HUGE)))
 
 
 def cleared(elf: Elf, rng: random.Random, count: int) -> Iterator[Mutant]:
     """Whole headers and whole tables of zeros."""
-    parts = [("file-header", Place(0x10, elf.header_size - 0x10)), ("segments", Place(elf.phoff, elf.phentsize * elf.phnum))]
-    parts += [("sections", Place(elf.shoff, elf.shentsize * elf.shnum)), *_chosen(elf, "pclntab", "buildinfo", "symtab", "debug_")]
+    parts = [
+        ("file-header", Place(0x10, elf.header_size - 0x10)),
+        ("segments", Place(elf.phoff, elf.phentsize * elf.phnum)),
+    ]
+    parts += [
+        ("sections", Place(elf.shoff, elf.shentsize * elf.shnum)),
+        *_chosen(elf, "pclntab", "buildinfo", "symtab", "debug_"),
+    ]
     for name, place in parts[:count]:
         zeros = bytes(place.size)
         yield f"cleared-{name.strip('.')}", elf.data[: place.offset] + zeros + elf.data[place.offset + place.size :]

@@ -149,7 +149,10 @@ def image_of(table: bytes, builder: Builder, *, named: bool = True) -> FakeImage
 
 def module_of(builder: Builder, table: bytes) -> bytes:
     count, size = len(builder.funcs), sum(f[0] for f in builder.funcs.values())
-    full = lambda at, n: (at, n, n)  # noqa: E731 - a slice header
+
+    def full(at: int, length: int) -> tuple[int, int, int]:
+        return at, length, length
+
     if builder.layout == "1.2":
         head = (*full(TABLE, len(table)), *full(TABLE + 8 + builder.width, count + 1), *full(0, 0))
     else:

@@ -68,13 +68,19 @@ def file(binary: Binary, settings: dict[str, str]) -> report.File:
         byte_order="little" if image.order == "<" else "big",
         build_mode=settings.get("-buildmode") or _build_mode(image),
         link_mode=_link_mode(image),
-        stripped=report.Stripped(symtab=binary.maybe(symtab.PARSER) is None, dwarf=not _has_units(binary)),
+        stripped=report.Stripped(symtab=not has_symbols(binary), dwarf=not _has_units(binary)),
     )
 
 
 def sha256(data: memoryview) -> str:
     """Hexadecimal digest."""
     return hashlib.sha256(data).hexdigest()
+
+
+def has_symbols(binary: Binary) -> bool:
+    """There are defined symbols: a stripped Mach-O file keeps the undefined ones, which the loader needs."""
+    symbols = binary.maybe(symtab.PARSER)
+    return symbols is not None and bool(symbols.section.any())
 
 
 def _has_units(binary: Binary) -> bool:

@@ -96,7 +96,9 @@ def _document(
         leaks=facts.leaks,
         sizes=sizes.table(bytemap, by),
         heaviest=_heaviest(binary, facts.packages),
-        reclaimable=reclaimable(binary.image, facts.build, symbols, debug, facts.leaks),
+        reclaimable=reclaimable(
+            binary.image, facts.build, symbols if identity.has_symbols(binary) else None, debug, facts.leaks
+        ),
         modules=sizes.table(bytemap, ("module",)),
         unread=_unread(binary),
         disputes=[
