@@ -130,7 +130,10 @@ def without_headers(subject: checks.Subject) -> checks.Subject:
 
 def slice_builds(name: str) -> list[builds.Build]:
     """The builds to compare: those of the tests, or every one."""
-    return builds.full_slice() if name == "full" else checks.ci_builds()
+    if name == "ci":
+        return checks.ci_builds()
+    plain = [builds.Build("app", go) for go in toolchains.minors() if toolchains.at_least(go, builds.FLOOR["app"])]
+    return list(dict.fromkeys([*builds.full_slice(), *plain]))
 
 
 def _subjects_of(build: builds.Build) -> list[checks.Subject]:
@@ -177,8 +180,13 @@ def _comparison(title: str, found: list[tuple[str, dict[str, checks.Result]]]) -
         told = "; ".join(f"{count} x {note}" for note, count in notes.items())
         counts = (len(results), sum(result.count for result in results.values()), len(wrong))
         rows.append((name, *map(str, counts), worst, told))
-    misses = [f"{label}: {d}" for label, results in found for result in results.values() for d in result.differences]
+    rows.sort(key=lambda row: int(row[3]))  # and the rarest misses first: one cause must not drown the others
+    misses = [f"{label}: {line}" for name, *_ in rows for label, all_ in found for line in _differences(all_, name)]
     return Point(title, ("check", "files", "compared", "files that differ", "worst", "notes"), rows, misses)
+
+
+def _differences(results: dict[str, checks.Result], name: str) -> list[str]:
+    return results[name].differences if name in results else []
 
 
 # 3.3 ------------------------------------------------------------------------------------------------------------------
@@ -193,8 +201,13 @@ def corpus_files(options: argparse.Namespace) -> Point:
             rows.append(row)
             misses += [f"{entry.name}: {line}" for line in missed]
             progress(entry.name)
-    header = ("file", "MB", "functions", "unread", "sums", "what it is good for")
+    header = ("file", "MB", "functions", "unread", "sums", "what it is good for; what the oracle was told")
     return Point("3.3 other people's executables", header, rows, misses)
+
+
+def not_go(path: Path) -> str | None:
+    """The word with which a file is to be refused; None for a Go executable."""
+    return next((word for end, word in NOT_GO.items() if path.name.endswith(end)), None)
 
 
 def _corpus_file(entry: corpus.Entry) -> tuple[tuple[str, ...], list[str]]:
@@ -202,7 +215,7 @@ def _corpus_file(entry: corpus.Entry) -> tuple[tuple[str, ...], list[str]]:
     if path is None:
         return (entry.name, "", "", "", "", entry.note), [f"not to be had: {corpus.REASONS.get(entry)}"]
     megabytes = f"{path.stat().st_size / 1e6:.1f}"
-    if expected := next((word for end, word in NOT_GO.items() if path.name.endswith(end)), None):
+    if expected := not_go(path):
         run = measured([*INSPECT, str(path)])
         named = run.code == 2 and expected in run.err.lower() and len(run.err.strip().splitlines()) == 1
         missed = [] if named else [f"exit code {run.code}, not named as {expected}: {run.err[-200:]!r}"]
@@ -212,8 +225,9 @@ def _corpus_file(entry: corpus.Entry) -> tuple[tuple[str, ...], list[str]]:
     except Exception as error:
         return (entry.name, megabytes, "", "", "", entry.note), [f"{type(error).__name__}: {error}"]
     missed = [line for result in results.values() for line in result.differences]
+    told = f"; {results['functions'].note}" if results["functions"].note else ""
     wrong = (str(len(results[name].differences)) for name in ("unread", "sums"))
-    return (entry.name, megabytes, str(results["functions"].count), *wrong, entry.note), missed
+    return (entry.name, megabytes, str(results["functions"].count), *wrong, f"{entry.note}{told}"), missed
 
 
 # 3.4 ------------------------------------------------------------------------------------------------------------------

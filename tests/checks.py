@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import builds
+import numpy as np
 import oracle
 import toolchains
 
@@ -25,6 +26,7 @@ from goforensics.sections import buildinfo as info_section
 from goforensics.sections import functions as placed_section
 from goforensics.sections import pclntab as table_section
 from goforensics.sections import symtab as symtab_section
+from goforensics.sections.arrays import strings
 
 CI_RELEASES = ("1.18", "1.22", "1.26", "1.27")
 PIE = ("-buildmode=pie",)
@@ -108,12 +110,13 @@ def functions(subject: Subject) -> Result:
 
     gosym's PCToLine knows nothing of an empty function (no address is in it): file "" and line 0, so that of an empty
     function only entry, end and name are compared.  For a function without a file or a line gosym has "" and -1, as
-    goforensics does.
+    goforensics does; in layout 1.2 it takes the header for the line table of a function that has none (the runtime
+    does not) and gives a number below -1, which is taken for -1.
     """
     text, place, note = _places(subject)
     table, placed = subject.binary.read(table_section.PARSER), subject.binary.read(placed_section.PARSER)
     theirs = [
-        (a, b, _ours(name), _ours(file), line)
+        (a, b, _ours(name), _ours(file), max(line, -1))
         for a, b, name, file, line in oracle.functions(subject.whole, text, place)
     ]
     starts = placed.address.tolist()
@@ -131,9 +134,7 @@ def functions(subject: Subject) -> Result:
 def _files(table: table_section.Pclntab) -> list[str]:
     offsets = table.entry_file
     known = sorted(set(offsets.tolist()) - {0})
-    names = dict(
-        zip(known, table_section.strings(table.data, table_section.np.array(known, dtype="int64")), strict=True)
-    )
+    names = dict(zip(known, strings(table.data, np.array(known, np.int64)), strict=True))
     return [names.get(offset, "") for offset in offsets.tolist()]
 
 
@@ -141,12 +142,12 @@ def buildinfo(subject: Subject) -> Result:
     """Every line of the build information, against debug/buildinfo, which `go version -m` prints."""
     ours = subject.binary.maybe(info_section.PARSER)
     try:
-        theirs = _their_lines(oracle.buildinfo(subject.path))
+        theirs = _their_lines(oracle.buildinfo(subject.whole))
     except oracle.OracleError as error:
         return Result(1, [f"buildinfo: Go has none ({error})"] if ours else [], "no build information")
     if ours is None:
         return Result(len(theirs), ["buildinfo: not found, Go reads it"])
-    lines = [("go", ours.go_version), ("path", ours.mod.path)]
+    lines: list[tuple[str, ...]] = [("go", ours.go_version), ("path", ours.mod.path)]
     lines += _our_module("mod", ours.mod.main) if ours.mod.main else [("mod", "", "", "")]
     lines += [line for module in ours.mod.modules for line in _our_module("dep", module)]
     lines += [("build", s.key, s.value) for s in ours.mod.settings]
@@ -177,8 +178,8 @@ def symbols(subject: Subject) -> Result:
     if found is None:
         return Result(len(theirs), ["symbols: none of ours"] if theirs else [], "no symbols")
     names = found.names()
-    if found.table.record == "nlist":  # the oracle takes off one underscore, Go's own packages only that of a Go name
-        names = [name if "." in name else name.removeprefix("_") for name in names]
+    if found.table.record == "nlist":  # the oracle takes off an underscore of whatever debug/macho has left
+        names = [name.removeprefix("_") for name in names]
     ours = list(zip(names, found.value.tolist(), found.size.tolist(), strict=True))
     return Result(len(theirs), compare("symbol", ours, theirs))
 

@@ -30,7 +30,9 @@ def by_hand(size: int, claims: list[Claims], column: str) -> list[str]:
         label = batch.labels.get(column)
         if label is None:
             continue
-        rows = sorted(range(len(batch.starts)), key=lambda i: (max(batch.starts[i], 0), -min(batch.ends[i], size)))
+        rows = sorted(
+            range(len(batch.starts)), key=lambda i: (max(int(batch.starts[i]), 0), -min(int(batch.ends[i]), size))
+        )
         mine: dict[int, str] = {}
         for i in rows:
             text = label if isinstance(label, str) else label.names[label.codes[i]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ class Builder:
         self.wide = layout in ("1.2", "1.16")
         self.names, self.name_at = self.strings(funcs)
         self.files, self.file_at = self.strings(dict.fromkeys(f[1] for f in funcs.values()))
-        self.pctab, self.tables = bytearray(b"\0"), {}
+        self.pctab = bytearray(b"\0")
+        self.tables: dict[bytes, int] = {}
 
     def strings(self, texts: dict[str, object] | dict[str, tuple[int, str, int]]) -> tuple[bytes, dict[str, int]]:
         raw, at = b"", {}
@@ -143,7 +145,7 @@ def image_of(table: bytes, builder: Builder, *, named: bool = True) -> FakeImage
     parts = [segment(0, 0x100, TEXT, executable=True), segment(offset, len(table), TABLE)]
     parts.append(segment(data_at, len(data) - data_at, DATA, writable=True))
     sections = [section(".gopclntab", offset, len(table), TABLE)] if named else []
-    order = "<" if builder.order == "<" else ">"
+    order: Literal["<", ">"] = "<" if builder.order == "<" else ">"
     return FakeImage(data, segments=parts, sections=sections, bits=64 if builder.width == 8 else 32, order=order)
 
 
@@ -154,7 +156,7 @@ def module_of(builder: Builder, table: bytes) -> bytes:
         return at, length, length
 
     if builder.layout == "1.2":
-        head = (*full(TABLE, len(table)), *full(TABLE + 8 + builder.width, count + 1), *full(0, 0))
+        head: tuple[int, ...] = (*full(TABLE, len(table)), *full(TABLE + 8 + builder.width, count + 1), *full(0, 0))
     else:
         offsets = struct.unpack_from(builder.order + ("Q" if builder.width == 8 else "I") * 8, table, 8)
         names = offsets[2 if builder.layout == "1.16" else 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import lief
@@ -25,6 +26,17 @@ def parse_macho(data: memoryview) -> Any:
     if not len(found):
         raise FormatError("no Mach-O image", structure="Mach-O headers")
     return found.at(0)
+
+
+def number(record: Any, name: str) -> int:
+    """A field that LIEF gives as an enumeration, as its number; 0 for a value that LIEF's enumeration does not have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            value = getattr(record, name)
+            return int(getattr(value, "value", value))
+        except (ValueError, TypeError, AttributeError):
+            return 0
 
 
 def _parsed(parse: Any, data: memoryview, config: Any, structure: str) -> Any:

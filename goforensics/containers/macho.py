@@ -12,7 +12,7 @@ from typing import Any
 
 from goforensics.bytemap import Claims, Level
 from goforensics.containers.image import Dynamic, Image, Problem, Relocations, Role, Section, Segment, SymbolTable
-from goforensics.containers.lief_support import parse_macho
+from goforensics.containers.lief_support import number, parse_macho
 from goforensics.containers.macho_fixups import chained
 from goforensics.errors import FormatError, require
 
@@ -125,7 +125,7 @@ class MachoImage(Image):
 
     def _segments(self) -> Iterator[Segment]:
         for segment in self._lief.segments:
-            offset, size, access = int(segment.file_offset), int(segment.file_size), int(segment.init_protection)
+            offset, size, access = int(segment.file_offset), int(segment.file_size), number(segment, "init_protection")
             held = max(0, min(size, len(self.data) - offset))
             if held < size:
                 self.problems.append(Problem(str(segment.name), offset, f"a segment of {size} bytes is cut off"))
@@ -140,7 +140,7 @@ class MachoImage(Image):
 
     def _section(self, section: Any, segment: Any) -> Section:
         name, size, offset = f"{segment.name},{section.name}", int(section.size), int(section.offset)
-        in_file = 0 if int(section.type.value) in ZEROFILL else size
+        in_file = 0 if number(section, "type") in ZEROFILL else size
         held = max(0, min(in_file, len(self.data) - offset))
         if held < in_file:
             self.problems.append(Problem(name, offset, f"a section of {size} bytes is cut off"))
@@ -151,8 +151,8 @@ class MachoImage(Image):
             file_size=held,
             address=int(section.virtual_address),
             memory_size=0 if segment.name == "__DWARF" else size,
-            role=_role(str(segment.name), str(section.name), int(section.flags)),
-            writable=bool(int(segment.init_protection) & WRITE),
+            role=_role(str(segment.name), str(section.name), number(section, "flags")),
+            writable=bool(number(segment, "init_protection") & WRITE),
             compression="zdebug" if zlib else None,
         )
 

@@ -24,7 +24,7 @@ from goforensics.containers.image import (
     Segment,
     SymbolTable,
 )
-from goforensics.containers.lief_support import parse_pe
+from goforensics.containers.lief_support import number, parse_pe
 from goforensics.errors import require
 
 SYMBOL = 18  # bytes of a COFF symbol
@@ -86,7 +86,7 @@ class PeImage(Image):
         return (text or short).decode("utf-8", "backslashreplace")
 
     def _section(self, raw: Any, name: str, offset: int, held: int) -> Section:
-        flags = int(raw.characteristics)
+        flags = number(raw, "characteristics")
         zlib = name.startswith(".zdebug_") and bytes(self.data[offset : offset + 4]) == b"ZLIB"
         size = min(held, int(raw.virtual_size)) if name.startswith((".zdebug_", ".debug_")) else held
         return Section(
@@ -102,7 +102,7 @@ class PeImage(Image):
 
     def _segments(self) -> Iterator[Segment]:
         for raw, name, offset, held in self._raw:
-            flags, size = int(raw.characteristics), int(raw.virtual_size)
+            flags, size = number(raw, "characteristics"), int(raw.virtual_size)
             address = self.image_base + int(raw.virtual_address)
             loaded = min(held, size)
             yield Segment(name, offset, loaded, address, size, bool(flags & WRITE), bool(flags & EXECUTE))

@@ -153,7 +153,7 @@ def _pointed(image: Image, offset: int, head: bytes) -> tuple[Span, Span, int]:
 
 def _string(image: Image, header: int) -> Span:
     """Where the Go string lies whose header is at an address; an empty one has no place."""
-    if not header:
+    if not header or _zeroed(image, header):
         return 0, 0
     start, size = image.words(header, 2, NAME).tolist()
     if not size:
@@ -161,6 +161,11 @@ def _string(image: Image, header: int) -> Span:
     at = image.offset_of(start)
     require(at is not None and at + size <= len(image.data), f"a string of {size} bytes is not in the file", NAME, 0)
     return at or 0, size
+
+
+def _zeroed(image: Image, address: int) -> bool:
+    """Memory that begins as zeros: the variable of an executable without module information may lie in .bss."""
+    return any(s.file_size <= address - s.address < s.memory_size for s in image.segments)
 
 
 def _framed(image: Image, start: int, size: int) -> Span:
