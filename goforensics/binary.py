@@ -62,6 +62,6 @@ def open(path: str | Path) -> Binary:  # noqa: A001 - the API reads goforensics.
     """
     file = read_stream(sys.stdin.buffer) if str(path) == "-" else read_file(Path(path))
     found = tuple(Binary(file, image) for image in images(file.data))
-    if len(found) == 1:
+    if len(found) == 1 and len(found[0].image.data) == len(file.data):
         return found[0]
     return Binary(file, found[0].image, found)

@@ -141,11 +141,15 @@ def _subjects_of(build: builds.Build) -> list[checks.Subject]:
     return [subject, without_headers(subject)] if checks.loses_headers(build) else [subject]
 
 
+def _job_name(job: builds.Build | str) -> str:
+    return f"go command of {job}" if isinstance(job, str) else job.label()
+
+
 def _checked(build: builds.Build | str) -> list[tuple[str, dict[str, checks.Result]]]:
     """Every check of a build, or of the go command of a release."""
     try:
         if isinstance(build, str):
-            subjects = [checks.Subject(f"go command of {build}", builds.go_command(build))]
+            subjects = [checks.Subject(_job_name(build), builds.go_command(build))]
         else:
             subjects = _subjects_of(build)
     except (builds.BuildError, toolchains.ToolchainError, ValueError) as error:
@@ -159,7 +163,7 @@ def compared(options: argparse.Namespace) -> Point:
     commands = toolchains.minors() if options.slice == "full" else [toolchains.NEWEST]
     jobs: list[builds.Build | str] = [*chosen, *commands]
     if options.only:
-        jobs = [job for job in jobs if options.only in (job if isinstance(job, str) else job.label())]
+        jobs = [job for job in jobs if options.only in _job_name(job)]
     found: list[tuple[str, dict[str, checks.Result]]] = []
     with ProcessPoolExecutor(JOBS) as pool:
         for number, results in enumerate(pool.map(_checked, jobs), 1):
@@ -180,6 +184,8 @@ def _comparison(title: str, found: list[tuple[str, dict[str, checks.Result]]]) -
         told = "; ".join(f"{count} x {note}" for note, count in notes.items())
         counts = (len(results), sum(result.count for result in results.values()), len(wrong))
         rows.append((name, *map(str, counts), worst, told))
+    if not rows:
+        return Point(title, ("check",), [], ["nothing was compared"])
     rows.sort(key=lambda row: int(row[3]))  # and the rarest misses first: one cause must not drown the others
     misses = [f"{label}: {line}" for name, *_ in rows for label, all_ in found for line in _differences(all_, name)]
     return Point(title, ("check", "files", "compared", "files that differ", "worst", "notes"), rows, misses)

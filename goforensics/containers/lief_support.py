@@ -39,6 +39,14 @@ def number(record: Any, name: str) -> int:
             return 0
 
 
+def text(record: Any, name: str) -> str:
+    """A field that LIEF decodes as UTF-8; what it cannot decode is named as such."""
+    try:
+        return str(getattr(record, name))
+    except UnicodeDecodeError as error:
+        return bytes(error.object).decode("utf-8", "backslashreplace")
+
+
 def _parsed(parse: Any, data: memoryview, config: Any, structure: str) -> Any:
     try:
         found = parse(bytes(data), config)

@@ -12,7 +12,7 @@ from typing import Any
 
 from goforensics.bytemap import Claims, Level
 from goforensics.containers.image import Dynamic, Image, Problem, Relocations, Role, Section, Segment, SymbolTable
-from goforensics.containers.lief_support import number, parse_macho
+from goforensics.containers.lief_support import number, parse_macho, text
 from goforensics.containers.macho_fixups import chained
 from goforensics.errors import FormatError, require
 
@@ -21,7 +21,7 @@ FAT = {b"\xca\xfe\xba\xbe": (20, ">IIIII"), b"\xca\xfe\xba\xbf": (32, ">IIQQII")
 MAGICS = {0xFEEDFACE: 32, 0xFEEDFACF: 64}
 CPUS = {0x01000007: "amd64", 7: "386", 0x0100000C: "arm64", 12: "arm"}
 PURPOSES = {1: "object", 2: "executable", 4: "core", 6: "library", 8: "library"}
-IOS = {2, 7, 9}  # platforms of LC_BUILD_VERSION: iOS, its simulator, visionOS aside
+IOS = {2, 7}  # platforms of LC_BUILD_VERSION: iOS and its simulator
 MH_PIE = 0x200000
 INSTRUCTIONS = 0x80000400  # S_ATTR_PURE_INSTRUCTIONS | S_ATTR_SOME_INSTRUCTIONS
 ZEROFILL = {1, 12, 18}  # section types without bytes in the file
@@ -128,9 +128,9 @@ class MachoImage(Image):
             offset, size, access = int(segment.file_offset), int(segment.file_size), number(segment, "init_protection")
             held = max(0, min(size, len(self.data) - offset))
             if held < size:
-                self.problems.append(Problem(str(segment.name), offset, f"a segment of {size} bytes is cut off"))
-            writable = bool(access & WRITE) or segment.name == "__DATA_CONST"  # fixed up, then made read-only
-            name, address, memory = str(segment.name), int(segment.virtual_address), int(segment.virtual_size)
+                self.problems.append(Problem(text(segment, "name"), offset, f"a segment of {size} bytes is cut off"))
+            writable = bool(access & WRITE) or text(segment, "name") == "__DATA_CONST"  # fixed up, then made read-only
+            name, address, memory = text(segment, "name"), int(segment.virtual_address), int(segment.virtual_size)
             yield Segment(name, offset, held, address, memory, writable, bool(access & EXECUTE))
 
     def _sections(self) -> Iterator[Section]:
@@ -139,7 +139,7 @@ class MachoImage(Image):
                 yield self._section(section, segment)
 
     def _section(self, section: Any, segment: Any) -> Section:
-        name, size, offset = f"{segment.name},{section.name}", int(section.size), int(section.offset)
+        name, size, offset = f"{text(segment, 'name')},{text(section, 'name')}", int(section.size), int(section.offset)
         in_file = 0 if number(section, "type") in ZEROFILL else size
         held = max(0, min(in_file, len(self.data) - offset))
         if held < in_file:
@@ -150,8 +150,8 @@ class MachoImage(Image):
             offset=offset,
             file_size=held,
             address=int(section.virtual_address),
-            memory_size=0 if segment.name == "__DWARF" else size,
-            role=_role(str(segment.name), str(section.name), number(section, "flags")),
+            memory_size=0 if text(segment, "name") == "__DWARF" else size,
+            role=_role(text(segment, "name"), text(section, "name"), number(section, "flags")),
             writable=bool(number(segment, "init_protection") & WRITE),
             compression="zdebug" if zlib else None,
         )
@@ -197,12 +197,12 @@ class MachoImage(Image):
         """The dynamic linker, libraries and run paths that the load commands name."""
         binary = self._lief
         own = [lib for lib in binary.libraries if _command(lib) == "ID_DYLIB"]
-        needed = tuple(str(lib.name) for lib in binary.libraries if _command(lib) != "ID_DYLIB")
+        needed = tuple(text(lib, "name") for lib in binary.libraries if _command(lib) != "ID_DYLIB")
         return Dynamic(
-            interpreter=str(binary.dylinker.name) if binary.has_dylinker else None,
+            interpreter=text(binary.dylinker, "name") if binary.has_dylinker else None,
             needed=needed,
-            rpath=tuple(str(entry.path) for entry in binary.rpaths) if binary.has_rpath else (),
-            soname=str(own[0].name) if own else None,
+            rpath=tuple(text(entry, "path") for entry in binary.rpaths) if binary.has_rpath else (),
+            soname=text(own[0], "name") if own else None,
         )
 
     def relocations(self) -> Relocations:

@@ -23,20 +23,31 @@ class _Format:
     """How a 64-bit pointer of one format is read."""
 
     stride: int  # bytes per unit of the distance
-    next_bits: int
+    next_bits: int  # from bit 51
     bind_bit: int  # set: the word is filled in by symbol, not by address
     target_bits: int
-    next_shift: int
     offset: bool  # the target counts from the image's base, else it is an address
+    signed: bool = False  # ARM64E: with bit 63 the pointer is authenticated, its target 32 bits from the base
+
+    def target(self, word: int, base: int) -> int:
+        """The address that a rebased word will hold."""
+        if self.signed and word >> 63:
+            return (word & 0xFFFFFFFF) + base
+        return (word & ((1 << self.target_bits) - 1)) + (base if self.offset else 0)
+
+    def distance(self, word: int) -> int:
+        """Bytes to the next word of the chain; 0 at its end."""
+        return self.stride * (word >> 51 & ((1 << self.next_bits) - 1))
 
 
 FORMATS = {
-    1: _Format(8, 11, 62, 32, 51, False),  # ARM64E (authenticated pointers have a 32-bit target)
-    2: _Format(4, 12, 63, 36, 51, False),  # 64
-    6: _Format(4, 12, 63, 36, 51, True),  # 64_OFFSET
-    9: _Format(8, 11, 62, 32, 51, True),  # ARM64E_USERLAND
-    12: _Format(8, 11, 62, 32, 51, True),  # ARM64E_USERLAND24
+    1: _Format(8, 11, 62, 43, offset=False, signed=True),  # DYLD_CHAINED_PTR_ARM64E
+    2: _Format(4, 12, 63, 36, offset=False),  # _64
+    6: _Format(4, 12, 63, 36, offset=True),  # _64_OFFSET
+    9: _Format(8, 11, 62, 43, offset=True, signed=True),  # _ARM64E_USERLAND
+    12: _Format(8, 11, 62, 43, offset=True, signed=True),  # _ARM64E_USERLAND24
 }
+ADDRESS = (1 << 64) - 1
 Starts = Sequence[tuple[int, int, int]]  # (offset, address, bytes in the file) per segment
 
 
@@ -66,25 +77,25 @@ def _segment(
     """(address, target) of every rebased word of one segment."""
     _, page_size, kind, _, _, pages = struct.unpack_from(order + "IHHQIH", data, at)
     shape = FORMATS.get(kind)
-    if shape is None or not page_size:
+    if shape is None or page_size < 256:  # pages are 4 or 16 KiB; tiny ones would make many chains
         return
     offset, address, held = segment
     for page in range(min(pages, held // page_size + 1, (len(data) - at - 22) // 2)):
         first = struct.unpack_from(order + "H", data, at + 22 + 2 * page)[0]
         if first == NONE or first & MULTI:
             continue
-        for place in _chain(data, order, shape, offset + page * page_size + first, offset + held):
-            word = struct.unpack_from(order + "Q", data, place)[0]
+        start = offset + page * page_size
+        for place, word in _chain(data, order, shape, start + first, min(start + page_size, offset + held)):
             if not word >> shape.bind_bit & 1:
-                target = word & ((1 << shape.target_bits) - 1)
-                yield address + place - offset, target + (base if shape.offset else 0)
+                yield address + place - offset & ADDRESS, shape.target(word, base) & ADDRESS
 
 
-def _chain(data: memoryview, order: str, shape: _Format, at: int, end: int) -> Iterator[int]:
-    """Offsets of a chain's words; distances only go forward, so it ends with the segment."""
-    while at + 8 <= min(end, len(data)):
-        yield at
-        distance = struct.unpack_from(order + "Q", data, at)[0] >> shape.next_shift & ((1 << shape.next_bits) - 1)
-        if not distance:
+def _chain(data: memoryview, order: str, shape: _Format, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """(offset, word) along a chain; distances only go forward, so it ends with the page."""
+    while at + 8 <= len(data) and at < end:
+        word = struct.unpack_from(order + "Q", data, at)[0]
+        yield at, word
+        step = shape.distance(word)
+        if not step:
             return
-        at += distance * shape.stride
+        at += step

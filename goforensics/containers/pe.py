@@ -24,7 +24,7 @@ from goforensics.containers.image import (
     Segment,
     SymbolTable,
 )
-from goforensics.containers.lief_support import number, parse_pe
+from goforensics.containers.lief_support import number, parse_pe, text
 from goforensics.errors import require
 
 SYMBOL = 18  # bytes of a COFF symbol
@@ -34,6 +34,9 @@ DLL, RELOCS_STRIPPED = 0x2000, 0x0001  # IMAGE_FILE_*
 METADATA = {".reloc", ".idata", ".edata", ".pdata", ".xdata", ".rsrc", ".CRT", ".tls"}
 MACHINES = {0x8664: ("amd64", 64), 0x014C: ("386", 32), 0xAA64: ("arm64", 64), 0x01C4: ("arm", 32)}
 MAX_NAME = 1024
+MAX_ROUNDING = 65536  # bytes: more than any file alignment
+DLL_CHARACTERISTICS, DYNAMIC_BASE = 70, 0x40  # offset in the optional header; IMAGE_DLLCHARACTERISTICS_*
+CERTIFICATES = {64: 112 + 4 * 8, 32: 96 + 4 * 8}  # the certificate table's directory, by bits: a file offset and a size
 
 
 class PeImage(Image):
@@ -65,7 +68,9 @@ class PeImage(Image):
         magic = int.from_bytes(data[self._pe + 24 : self._pe + 26], "little")
         self.goarch, self.bits = MACHINES.get(machine, (f"{machine:#x}", 64))[0], 64 if magic == 0x20B else 32
         self.purpose = "library" if flags & DLL else "executable"
-        self.position_independent = not flags & RELOCS_STRIPPED
+        at = self._pe + 24 + DLL_CHARACTERISTICS
+        moves = int.from_bytes(data[at : at + 2], "little") & DYNAMIC_BASE
+        self.position_independent = bool(moves) and not flags & RELOCS_STRIPPED
 
     def _clipped(self, section: Any) -> tuple[Any, str, int, int]:
         """(LIEF's section, its whole name, offset, bytes that the file holds)."""
@@ -114,13 +119,23 @@ class PeImage(Image):
         names = ("DOS header and stub", "PE header", "section headers")
         ranges = list(pairwise(ends))
         yield Claims.of("pe", Level.TABLE, ranges, section="(headers)", structure=names, kind="metadata")
+        at, size = self._certificates()
+        yield Claims.of("pe.signature", Level.TABLE, [(at, at + size)], structure="certificates", kind="metadata")
         yield from self._rounding()
+
+    def _certificates(self) -> tuple[int, int]:
+        """(offset, size) of the Authenticode signatures, which lie behind the last section."""
+        at = self._pe + 24 + CERTIFICATES[self.bits]
+        if at + 8 > min(len(self.data), self._pe + 24 + self._optional):
+            return 0, 0
+        offset, size = struct.unpack_from("<II", self.data, at)
+        return (offset, size) if offset + size <= len(self.data) else (0, 0)
 
     def _rounding(self) -> Iterator[Claims]:
         spans = []
         for raw, _, offset, held in self._raw:
             used = min(held, int(raw.virtual_size))
-            if used < held and not any(self.data[offset + used : offset + held]):
+            if used < held <= used + MAX_ROUNDING and not any(bytes(self.data[offset + used : offset + held])):
                 spans.append((offset + used, offset + held))
         yield Claims.of("pe.rounding", Level.TABLE, spans, structure="padding", kind="padding")
 
@@ -136,7 +151,7 @@ class PeImage(Image):
 
     def dynamic(self) -> Dynamic:
         """The DLLs that the import table names."""
-        return Dynamic(needed=tuple(str(entry.name) for entry in self._lief.imports))
+        return Dynamic(needed=tuple(text(entry, "name") for entry in self._lief.imports))
 
     def relocations(self) -> Relocations:
         """None: base relocations add to words that already hold their value."""
