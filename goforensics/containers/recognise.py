@@ -105,9 +105,15 @@ def _other(head: bytes) -> NotGoError:
     for signature in SIGNATURES:
         if head.startswith(signature.magic, signature.offset):
             return NotGoError(signature.what, signature.advice)
-    if re.fullmatch(rb"[\t\n\r\x20-\x7e\x80-\xff]+", head):
+    if _is_text(head):
         return NotGoError("a text file", READS)
     return NotGoError("unknown data", READS)
+
+
+def _is_text(head: bytes) -> bool:
+    """UTF-8 without control characters; its last character may be cut."""
+    text = head.decode("utf-8", "replace").rstrip("\ufffd")
+    return bool(text) and not re.search("[\0-\x08\x0e-\x1f\ufffd]", text)
 
 
 def _require_linked(found: Format, head: bytes) -> None:
