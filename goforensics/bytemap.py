@@ -93,6 +93,7 @@ class _Column:
     size: int = 1
 
     def base(self, names: Sequence[str]) -> int:
+        """What to add to a code of `names`; they get a place when first seen."""
         for pool, base in zip(self.pools, self.bases, strict=True):
             if pool is names:
                 return base
@@ -102,6 +103,7 @@ class _Column:
         return self.bases[-1]
 
     def text(self, code: int) -> str:
+        """The label behind a code."""
         return Names(tuple(self.pools), tuple(self.bases))[code]
 
 

@@ -29,6 +29,7 @@ class _Group:
     examples: list[str] = field(default_factory=list)
 
     def add(self, path: str, size: int, where: str) -> None:
+        """Count one path."""
         self.count += 1
         self.bytes += size
         self.where[where] += 1

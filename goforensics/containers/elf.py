@@ -16,7 +16,17 @@ from elftools.elf.structs import ELFStructs
 
 from goforensics.bytemap import Claims, Level
 from goforensics.containers.elf_dynamic import ElfDynamic
-from goforensics.containers.image import Dynamic, Image, Problem, Relocations, Role, Section, Segment, SymbolTable
+from goforensics.containers.image import (
+    Dynamic,
+    Image,
+    Problem,
+    Purpose,
+    Relocations,
+    Role,
+    Section,
+    Segment,
+    SymbolTable,
+)
 from goforensics.errors import FormatError, require
 
 MAX_NAME = 1024  # bytes of a section name that are shown: a hostile string table has no NUL for megabytes
@@ -62,6 +72,7 @@ METADATA_TYPES = {
 }  # fmt: skip
 METADATA_NAMES = {".interp", ".eh_frame", ".eh_frame_hdr", ".comment", ".gnu_debuglink", ".gnu.build.attributes"}
 DEBUG_NAMES = (".debug_", ".zdebug_", ".gdb_index", ".stab")
+PURPOSES: dict[object, Purpose] = {"ET_EXEC": "executable", "ET_DYN": "library", "ET_REL": "object"}
 COMPRESSION: dict[int, Any] = {1: "zlib", 2: "zstd"}  # ELFCOMPRESS_*
 
 
@@ -86,29 +97,25 @@ class ElfImage(Image):
             self.header["e_type"], self.header["e_machine"], self.header["e_ident"]["EI_OSABI"]
         )
         self.entry = self.header["e_entry"]
-        self.purpose = {"ET_EXEC": "executable", "ET_DYN": "library", "ET_REL": "object"}.get(
-            self.header["e_type"], "core"
-        )  # type: ignore[assignment]
+        self.purpose = PURPOSES.get(self.header["e_type"], "core")
         self.position_independent = self.header["e_type"] == "ET_DYN"
+        self.goarch = self._machine()
         self._raw_sections = list(self._section_headers())
         self.program_headers = list(self._program_headers())
         self.segments = tuple(self._load_segments())
         self.sections = tuple(self._named_sections())
+        self.goos = self._system()
 
-    @cached_property
-    def goarch(self) -> str:  # type: ignore[override]
+    def _machine(self) -> str:
         """Go's name for the machine, or ELF's where Go has none."""
         machine = str(self.header["e_machine"])
         return GOARCH.get((machine, self.bits, self.order), machine.removeprefix("EM_").lower())
 
-    @cached_property
-    def goos(self) -> str:  # type: ignore[override]
+    def _system(self) -> str:
         """Go's name for the system, by the ABI byte, else by the dynamic linker, else linux."""
         abi = OSABI.get(str(self.header["e_ident"]["EI_OSABI"]))
-        if abi:
-            return abi
         loader = self._dynamic.interpreter() or ""
-        return next((goos for prefix, goos in LOADERS.items() if loader.startswith(prefix)), "linux")
+        return abi or next((goos for prefix, goos in LOADERS.items() if loader.startswith(prefix)), "linux")
 
     def claims(self) -> Iterator[Claims]:
         """The ELF header and its two tables."""

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from goforensics.bytemap import Claims, Level
-from goforensics.containers.image import Dynamic, Image, Problem, Relocations, Role, Section, Segment, SymbolTable
+from goforensics.containers.image import (
+    Dynamic,
+    Image,
+    Problem,
+    Purpose,
+    Relocations,
+    Role,
+    Section,
+    Segment,
+    SymbolTable,
+)
 from goforensics.containers.lief_support import number, parse_macho, text
 from goforensics.containers.macho_fixups import chained
 from goforensics.errors import FormatError, require
@@ -20,7 +30,7 @@ MAX_SLICES = 64
 FAT = {b"\xca\xfe\xba\xbe": (20, ">IIIII"), b"\xca\xfe\xba\xbf": (32, ">IIQQII")}  # entry size, entry
 MAGICS = {0xFEEDFACE: 32, 0xFEEDFACF: 64}
 CPUS = {0x01000007: "amd64", 7: "386", 0x0100000C: "arm64", 12: "arm"}
-PURPOSES = {1: "object", 2: "executable", 4: "core", 6: "library", 8: "library"}
+PURPOSES: dict[int, Purpose] = {1: "object", 2: "executable", 4: "core", 6: "library", 8: "library"}
 IOS = {2, 7}  # platforms of LC_BUILD_VERSION: iOS and its simulator
 MH_PIE = 0x200000
 INSTRUCTIONS = 0x80000400  # S_ATTR_PURE_INSTRUCTIONS | S_ATTR_SOME_INSTRUCTIONS
@@ -91,7 +101,7 @@ class MachoImage(Image):
         self.bits = 32 if magic == 0xFEEDFACE else 64
         self._header = 28 if self.bits == 32 else 32
         self.goarch = CPUS.get(cpu, f"{cpu:#x}")
-        self.purpose = PURPOSES.get(kind, "library")  # type: ignore[assignment]
+        self.purpose = PURPOSES.get(kind, "library")
         self.position_independent = bool(flags & MH_PIE)
         self._lief = parse_macho(data)
         self._commands = list(self._load_commands(fields[4]))

@@ -145,6 +145,7 @@ class _Decoder:
         self.words = np.frombuffer(data, f"{header.order}u4", len(data) // 4)
 
     def pclntab(self) -> Pclntab:
+        """The table, every record of it that can be read."""
         entry, record, size = self._functab()
         good = (record % 4 == 0) & (record >= self.header.header_size) & (record + self.fixed <= len(self.data))
         self._note(int(np.count_nonzero(~good)), "functions whose record lies outside the table")
