@@ -13,7 +13,7 @@ LAYERS = [  # a module may import from the lines above its own
     ("errors",),
     ("bytemap", "report"),
     ("containers.image", "containers.source", "containers.recognise"),
-    ("containers.elf_dynamic", "containers.lief_support", "containers.macho_fixups"),
+    ("containers.elf_dynamic", "containers.lief_support"),
     ("containers.elf", "containers.pe", "containers.macho"),
     ("containers.load",),
     ("sections.protocol", "sections.arrays", "sections.quoted", "sections.search"),
