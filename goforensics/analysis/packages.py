@@ -38,9 +38,10 @@ class Packages:
 
 def packages(table: Pclntab) -> Packages:
     """The package of each function in the table."""
-    start = table.funcs.name
-    data = bytes(table.data)
-    low, high = _spans(np.frombuffer(data, np.uint8), start, string_ends(data, start))
+    name, end = table.funcs.name, string_ends(table.data, table.funcs.name)
+    base = int(name.min(initial=len(table.data)))
+    data = bytes(table.data[base : int(end.max(initial=base))])
+    low, high = _spans(np.frombuffer(data, np.uint8), name - base, end - base)
     index: dict[bytes, int] = {b"": 0}
     codes = np.array(
         [index.setdefault(data[a:b], len(index)) for a, b in zip(low.tolist(), high.tolist(), strict=True)], np.int32
@@ -71,7 +72,9 @@ def _spans(data: NDArray[np.uint8], start: Offsets, end: Offsets) -> tuple[Offse
     """(n,) start and end of the package's path within each name; equal where there is none."""
 
     def positions(characters: bytes) -> Offsets:
-        return np.flatnonzero(np.isin(data, np.frombuffer(characters, np.uint8)))
+        wanted = np.zeros(256, bool)
+        wanted[list(characters)] = True
+        return np.flatnonzero(wanted[data])
 
     limit = _first(positions(b"[({ "), start, end)
     slashes = np.r_[-1, positions(b"/")]

@@ -17,9 +17,22 @@ def strings(data: memoryview | bytes, offsets: Offsets) -> list[str]:
 
 def string_ends(data: memoryview | bytes, offsets: Offsets) -> Offsets:
     """(n,) offset of the NUL that ends the string at each of `offsets`, or the length of `data`."""
-    stops = np.r_[np.flatnonzero(np.frombuffer(data, np.uint8) == 0), len(data)]
+    if not len(offsets):
+        return offsets
+    low, high = int(offsets.min()), _after(data, int(offsets.max()))
+    stops = np.r_[np.flatnonzero(np.frombuffer(data[low:high], np.uint8) == 0) + low, high]
     ends: Offsets = stops[np.searchsorted(stops, offsets)]
     return ends
+
+
+def _after(data: memoryview | bytes, at: int, step: int = 4096) -> int:
+    """The offset of the first NUL from `at` on, or the length of `data`."""
+    while at < len(data):
+        found = bytes(data[at : at + step]).find(0)
+        if found >= 0:
+            return at + found
+        at, step = at + step, 2 * step
+    return len(data)
 
 
 def spread(counts: NDArray[np.integer]) -> tuple[Offsets, Offsets]:

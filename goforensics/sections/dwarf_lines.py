@@ -26,11 +26,16 @@ class LineName(NamedTuple):
     unit: int  # index in `units`
     kind: Literal["directory", "file"]
     number: int  # as the line program counts it: files from 1 before DWARF 5, from 0 since
-    path: str  # joined with its directory
+    directory: str  # that it is relative to; "" for none
     name: str  # as written
     where: str  # the section that holds the name's bytes: ".debug_line", ".debug_line_str" or ".debug_str"
     offset: int  # in that section, inflated
     size: int  # bytes there, the NUL included
+
+    @property
+    def path(self) -> str:
+        """The name joined with its directory; a program has tens of thousands, and few are ever shown."""
+        return join(self.directory, self.name) if self.directory else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,12 @@ def _program(strings: LineStrings, unit: Unit, number: int, order: str, budget: 
     directories: list[str] = []
     names = _counted(reader, shape, strings, budget) if shape.version == 5 else _ended(reader, unit, budget)
     for kind, index, name in names:
-        path = _path(name, directories, kind, shape.version, reader)
+        parent = _parent(name, directories, kind, shape.version, reader)
+        found = LineName(number, kind, index, parent, name.name, name.where, name.offset, name.size)
         if kind == "directory":
-            directories.append(path)
+            directories.append(found.path)
         if name.size:
-            yield LineName(number, kind, index, path, name.name, name.where, name.offset, name.size)
+            yield found
 
 
 def _header(reader: Reader, unit: Unit) -> Shape:
@@ -167,12 +173,12 @@ def _elsewhere(ref: Ref, strings: LineStrings, budget: Budget) -> _Name:
     return _Name(name, ref.where, ref.at, size, 0)
 
 
-def _path(name: _Name, directories: Sequence[str], kind: str, version: int, reader: Reader) -> str:
-    """The name in its directory: a file in the one it names, a directory before DWARF 5 in the first."""
+def _parent(name: _Name, directories: Sequence[str], kind: str, version: int, reader: Reader) -> str:
+    """The directory that a name is in: a file in the one it names, a directory before DWARF 5 in the first."""
     if not name.name or is_absolute(name.name) or not directories:
-        return name.name
+        return ""
     if kind == "directory":
-        return join(directories[0], name.name) if version < 5 else name.name
+        return directories[0] if version < 5 else ""
     if name.directory >= len(directories):
         raise reader.error(f"directory {name.directory} of {len(directories)}")
-    return join(directories[name.directory], name.name)
+    return directories[name.directory]
