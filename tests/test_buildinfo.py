@@ -12,7 +12,7 @@ import pytest
 from fakes import FakeImage, FakeSource, section, segment
 
 import goforensics.binary
-from goforensics.containers.image import SymbolTable
+from goforensics.containers.image import Segment, SymbolTable
 from goforensics.errors import FormatError
 from goforensics.sections import buildinfo, goversion, quoted
 from goforensics.sections.buildinfo import Module, Setting
@@ -106,6 +106,18 @@ def test_pointers_to_strings(order: Order, bits: Bits, relocated: bool) -> None:
     info = read(pointed(b"go1.16.15", order, bits, relocated=relocated))
     check(info)
     assert (info.go_version, info.offset, info.size) == ("go1.16.15", 0, 32)
+
+
+def test_module_information_in_bss_is_none() -> None:
+    """Go 1.13 to 1.16 leave runtime.modinfo in .bss where cmd/go gave none: the go command itself."""
+    base, text = 0x1000, b"go1.16.15"
+    head = buildinfo.MAGIC + bytes([8, 0]) + struct.pack("<QQ", base + 32, base + 0x100)
+    data = head + struct.pack("<QQ", base + 48, len(text)) + text
+    mapped = Segment("LOAD", 0, len(data), base, 0x200, writable=True, executable=False)
+    info = read(FakeImage(data, segments=[mapped]))
+    assert info.version == "go1.16.15"
+    assert not info.mod.modules
+    assert info.mod_size == 0
 
 
 @pytest.mark.parametrize(
