@@ -58,7 +58,6 @@ FLAG_SETS: tuple[tuple[str, ...], ...] = (
     ("-buildmode=pie",),
     ("-buildmode=pie", STRIP),
 )
-APP_MINORS = ("1.18", "1.22", "1.25", "1.26", "1.27")
 
 
 class BuildError(RuntimeError):
@@ -159,14 +158,16 @@ def executable(build: Build) -> Path:
 
 
 def linux_amd64_matrix() -> list[Build]:
-    """List the flag sets of the small programs on every release, and of app on a few."""
+    """List every set of flags of every program on every release that builds it."""
     builds: list[Build] = []
     for go in toolchains.minors():
         builds += [Build("hello", go, flags=flags) for flags in FLAG_SETS]
         builds += [Build("cgo", go, flags=flags, cgo=True) for flags in FLAG_SETS]
         if toolchains.at_least(go, FLOOR["zoo"]):
-            builds += zoo_builds(go)
-    return builds + [Build("app", go, flags=flags) for go in APP_MINORS for flags in FLAG_SETS[:6]]
+            builds += [*zoo_builds(go), *(Build("zoo", go, flags=flags) for flags in FLAG_SETS)]
+        if toolchains.at_least(go, FLOOR["app"]):
+            builds += [Build("app", go, flags=flags) for flags in FLAG_SETS]
+    return builds
 
 
 def zoo_builds(go: str) -> list[Build]:
