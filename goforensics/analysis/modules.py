@@ -43,11 +43,6 @@ class Modules:
             known[self._main] = "main"
         self._known = sorted(known.items(), key=lambda item: -len(item[0]))
 
-    @property
-    def main(self) -> str | None:
-        """The main module's path, recorded or found out."""
-        return self._main
-
     def home(self, package: str) -> Home:
         """The module of a package, "main" included."""
         if not package:

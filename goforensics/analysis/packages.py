@@ -30,11 +30,6 @@ class Packages:
     names: list[str]
     directory: dict[str, str]  # package -> directory of its files, as far as the file table tells
 
-    def totals(self, weights: Offsets) -> dict[str, int]:
-        """Sum of the functions' weights by package."""
-        sums = np.bincount(self.codes, weights=weights, minlength=len(self.names)).astype(np.int64)
-        return dict(zip(self.names, sums.tolist(), strict=True))
-
 
 def packages(table: Pclntab) -> Packages:
     """The package of each function in the table."""
