@@ -17,8 +17,20 @@ from numpy.typing import NDArray
 Offsets = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
-COLUMNS = ("section", "structure", "module", "package", "symbol", "kind")
-UNKNOWN = "unknown"  # the kind of a byte that nobody claims
+COLUMNS = (
+    "section",
+    "structure",  # what Go or the container calls it: functab, type, DWARF line numbers
+    "module",
+    "package",
+    "symbol",
+    "kind",  # what sort of bytes: code, type, string, pclntab, debug, header, padding, …
+    "origin",  # whose: main, dependency, std, runtime, c, shared, or what has no such owner
+    "basis",  # what the owner rests on: its own name or structure, or merely who refers to it
+    "users",  # of bytes that several use: who, and how often (`Shares`)
+)
+UNKNOWN = "unknown"  # the origin of a byte that nobody claims
+SHARED = "(shared)"
+USERS_SHOWN = 3  # in the text of who shares an item
 
 
 class Level(IntEnum):
@@ -36,6 +48,32 @@ class Labels:
 
     codes: Codes  # (n,)
     names: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Shares(Sequence[str]):
+    """Who uses each shared item, the vocabulary of the column "users": item i is used by the owners
+    `owner[first[i]:first[i+1]]`, each `weight` times.  `owners` says what owner k is called in each column.
+    """
+
+    first: Offsets  # (s+1,) from 0, not decreasing
+    owner: Codes  # (u,)
+    weight: NDArray[np.float64]  # (u,) greater than 0
+    owners: Mapping[str, Labels]  # by column
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def __getitem__(self, i: int) -> str:  # type: ignore[override]
+        """The heaviest users of item i, most first."""
+        mine = slice(int(self.first[i]), int(self.first[i + 1]))
+        called = self.owners.get("symbol", self.owners.get("package"))
+        if called is None:
+            return ""
+        order = np.argsort(-self.weight[mine], kind="stable")[:USERS_SHOWN]
+        names = [called.names[int(called.codes[k])] for k in self.owner[mine][order].tolist()]
+        more = mine.stop - mine.start - len(names)
+        return ", ".join([*names, *([f"{more} more"] if more else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +112,10 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group of a listing: a value per column asked for, the kind of its bytes, and how many there are."""
+    """One group of a listing: a value per column asked for, whose its bytes are, and how many there are."""
 
     path: tuple[str, ...]
-    kind: str
+    origin: str
     bytes: int
 
 
@@ -120,6 +158,10 @@ class Names:
         i = int(np.searchsorted(self.bases, code, side="right")) - 1
         return self.pools[i][code - self.bases[i]]
 
+    def base(self, names: Sequence[str]) -> int:
+        """What to add to a code of `names`, one of the pools."""
+        return next(base for pool, base in zip(self.pools, self.bases, strict=True) if pool is names)
+
 
 @dataclass(frozen=True, slots=True)
 class ByteMap:
@@ -131,26 +173,28 @@ class ByteMap:
     disputes: tuple[Dispute, ...]
 
     @classmethod
-    def build(cls, size: int, claims: Iterable[Claims]) -> ByteMap:
+    def build(cls, size: int, claims: Iterable[Claims], columns: Sequence[str] = COLUMNS) -> ByteMap:
         """Lay claims on `size` unknown bytes, least specific first; ties go to the source whose name sorts first.
 
         Cost: O(c log c) in the number of claims, whatever the size of the file.  Ranges outside the file are
-        clipped; an empty range owns nothing.  The result does not depend on the order of `claims`.
+        clipped; an empty range owns nothing.  The result does not depend on the order of `claims`.  Only the
+        `columns` asked for can be grouped by; neighbours that do not differ in them become one cell.
         """
-        batches = sorted((_sorted(c, size) for c in claims), key=lambda c: (c.level, c.source))
+        batches = sorted((_sorted(c, size, columns) for c in claims), key=lambda c: (c.level, c.source))
         edges = [np.array([0, size], np.int64), *(side for c in batches for side in (c.starts, c.ends))]
         bounds = np.unique(np.concatenate(edges))
         cells = max(len(bounds) - 1, 0)
-        columns = {name: _blank(cells) for name in COLUMNS}
+        painted = {name: _blank(cells) for name in columns}
         disputes: list[Dispute] = []
         for number, batch in enumerate(batches):
             claim = _claim_per_cell(bounds, batch, disputes)
             for name, label in batch.labels.items():
-                _paint(columns[name], claim, label, batch, number, bounds, batches, disputes)
+                _paint(painted[name], claim, label, batch, number, bounds, batches, disputes)
+        _know_users(painted)
         return cls(
             bounds=bounds,
-            codes={name: c.code for name, c in columns.items()},
-            names={name: Names(tuple(c.pools), tuple(c.bases)) for name, c in columns.items()},
+            codes={name: c.code for name, c in painted.items()},
+            names={name: Names(tuple(c.pools), tuple(c.bases)) for name, c in painted.items()},
             disputes=tuple(sorted(set(disputes), key=lambda d: (d.start, d.end, d.claimants))),
         )
 
@@ -159,53 +203,131 @@ class ByteMap:
         """Bytes in the file; always equal to the sum of the rows of any `group`."""
         return int(self.bounds[-1])
 
-    def group(self, by: Sequence[str]) -> list[Row]:
-        """Bytes per distinct value of the columns `by` and per kind, most bytes first.
+    def group(self, by: Sequence[str], *, apportioned: bool = False) -> list[Row]:
+        """Bytes per distinct value of the columns `by` and per origin, most bytes first.
 
-        A byte of which a column says nothing is listed there as its kind in brackets: "(debug)".
+        A byte of which a column says nothing is listed there as its origin in brackets: "(debug)".  `apportioned`
+        divides shared bytes among their users by the number of uses; the sum stays exact.
         """
-        keys = [self.codes[name] for name in (*by, "kind")]
-        lengths = np.diff(self.bounds)
-        order = np.lexsort(keys[::-1])
-        change = np.zeros(len(order), bool)
-        change[:1] = True
-        for key in keys:
-            change[1:] |= np.diff(key[order]) != 0
-        firsts = np.flatnonzero(change)
-        sums = np.add.reduceat(lengths[order], firsts) if len(firsts) else np.array([], np.int64)
-        totals: dict[tuple[tuple[str, ...], str], int] = {}
+        columns = (*by, "origin")
+        keys = [self.codes[name] for name in columns]
+        lengths = np.diff(self.bounds).astype(np.float64)
+        if apportioned:
+            keys, lengths = self._divided(columns, keys, lengths)
+        order, firsts = _runs(keys)
+        sums = np.add.reduceat(lengths[order], firsts) if len(firsts) else np.zeros(0)
+        totals: dict[tuple[tuple[str, ...], str], float] = {}
         for cell, total in zip(order[firsts].tolist(), sums.tolist(), strict=True):
-            label = self._labels(cell, by)
+            label = self._labels([int(key[cell]) for key in keys], columns)
             totals[label] = totals.get(label, 0) + total
-        return sorted((Row(p, k, n) for (p, k), n in totals.items()), key=lambda r: (-r.bytes, r.path, r.kind))
+        whole = _whole_numbers(np.array(list(totals.values())), self.size)
+        rows = (Row(path, origin, n) for (path, origin), n in zip(totals, whole.tolist(), strict=True) if n)
+        return sorted(rows, key=lambda r: (-r.bytes, r.path, r.origin))
 
     def owner(self, offset: int) -> dict[str, str]:
         """What every column says of one byte; IndexError outside the file."""
         if not 0 <= offset < self.size:
             raise IndexError(offset)
         cell = int(np.searchsorted(self.bounds, offset, side="right")) - 1
-        return {name: self.names[name][int(self.codes[name][cell])] for name in COLUMNS}
+        return {name: self.names[name][int(codes[cell])] for name, codes in self.codes.items()}
 
-    def _labels(self, cell: int, by: Sequence[str]) -> tuple[tuple[str, ...], str]:
-        kind = self.names["kind"][int(self.codes["kind"][cell])] or UNKNOWN
-        path = (self.names[name][int(self.codes[name][cell])] for name in by)
-        return tuple(label or f"({kind})" for label in path), kind
+    def _divided(
+        self, columns: Sequence[str], keys: list[Codes], lengths: NDArray[np.float64]
+    ) -> tuple[list[Codes], NDArray[np.float64]]:
+        """The cells with every shared one replaced by one per user, of its part of the bytes."""
+        users, names = self.codes["users"], self.names["users"]
+        shared = users > 0
+        out, parts = [[key[~shared]] for key in keys], [lengths[~shared]]
+        for pool, base in zip(names.pools, names.bases, strict=True):
+            cells = np.flatnonzero(shared & (users >= base) & (users < base + len(pool)))
+            if not isinstance(pool, Shares) or not len(cells):
+                continue
+            cell, entry, part = _entries(pool, cells, users[cells] - base, lengths[cells])
+            parts.append(part)
+            for name, key, found in zip(columns, keys, out, strict=True):
+                label = pool.owners.get(name)
+                found.append(
+                    key[cell] if label is None else label.codes[entry] + np.int32(self.names[name].base(label.names))
+                )
+        return [np.concatenate(found) for found in out], np.concatenate(parts)
+
+    def _labels(self, codes: Sequence[int], columns: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        *path, origin = (self.names[name][code] for name, code in zip(columns, codes, strict=True))
+        origin = origin or UNKNOWN
+        return tuple(label or f"({origin})" for label in path), origin
+
+
+def _runs(keys: Sequence[Codes]) -> tuple[Offsets, Offsets]:
+    """The order that sorts rows of keys, and where in it each distinct row begins."""
+    order = np.lexsort(keys[::-1])
+    change = np.zeros(len(order), bool)
+    change[:1] = True
+    for key in keys:
+        change[1:] |= np.diff(key[order]) != 0
+    return order, np.flatnonzero(change)
+
+
+def _entries(
+    pool: Shares, cells: Offsets, item: Codes, lengths: NDArray[np.float64]
+) -> tuple[Offsets, Codes, NDArray[np.float64]]:
+    """Per user of each shared cell: (the cell, the owner, its part of the cell's bytes)."""
+    first, count = pool.first[item], pool.first[item + 1] - pool.first[item]
+    which = np.repeat(np.arange(len(cells)), count)
+    entry = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + first[which]
+    weight = pool.weight[entry]
+    whole = np.bincount(which, weights=weight, minlength=len(cells))
+    return cells[which], pool.owner[entry], lengths[which] * weight / whole[which]
+
+
+def _whole_numbers(parts: NDArray[np.float64], total: int) -> Offsets:
+    """`parts`, which sum to `total` but for rounding, as whole numbers that do: the largest fractions are rounded up."""
+    whole = np.floor(parts + 1e-6).astype(np.int64)
+    up = np.argsort(-(parts - whole), kind="stable")[: max(total - int(whole.sum()), 0)]
+    whole[up] += 1
+    return whole
+
+
+def _know_users(columns: Mapping[str, _Column]) -> None:
+    """Give the names of the users of shared bytes codes in their columns, as dividing needs them."""
+    for pool in columns["users"].pools if "users" in columns else ():
+        if isinstance(pool, Shares):
+            for name, label in pool.owners.items():
+                if name in columns:
+                    columns[name].base(label.names)
 
 
 def _blank(cells: int) -> _Column:
     return _Column(np.zeros(cells, np.int32), np.zeros(cells, np.int8), np.full(cells, -1, np.int32))
 
 
-def _sorted(claims: Claims, size: int) -> Claims:
-    """`claims` clipped to the file, without empty ranges, by start (the longer first where starts agree)."""
+def _sorted(claims: Claims, size: int, columns: Sequence[str]) -> Claims:
+    """`claims` on `columns` clipped to the file, without empty ranges, by start (the longer first where they agree)."""
     starts, ends = (np.clip(side, 0, size).astype(np.int64) for side in (claims.starts, claims.ends))
     order = np.lexsort((-ends, starts))
     order = order[ends[order] > starts[order]]
     labels = {
         column: label if isinstance(label, str) else Labels(label.codes[order], label.names)
         for column, label in claims.labels.items()
+        if column in columns
     }
-    return Claims(claims.source, claims.level, starts[order], ends[order], labels)
+    return _joined(Claims(claims.source, claims.level, starts[order], ends[order], labels))
+
+
+def _joined(claims: Claims) -> Claims:
+    """Neighbours that touch and say the same, as one claim; `claims` are sorted."""
+    each = [label.codes for label in claims.labels.values() if not isinstance(label, str)]
+    apart = claims.starts[1:] != claims.ends[:-1]
+    for codes in each:
+        apart |= np.diff(codes) != 0
+    first = np.flatnonzero(np.r_[True, apart][: len(claims.starts)])
+    if len(first) == len(claims.starts):
+        return claims
+    labels = {
+        column: label if isinstance(label, str) else Labels(label.codes[first], label.names)
+        for column, label in claims.labels.items()
+    }
+    ends = claims.ends[np.r_[first[1:] - 1, len(claims.ends) - 1]]
+    return Claims(claims.source, claims.level, claims.starts[first], ends, labels)
 
 
 def _claim_per_cell(bounds: Offsets, batch: Claims, disputes: list[Dispute]) -> Codes:

@@ -64,11 +64,11 @@ def test_random_claims(seed: int) -> None:
 
 
 def test_the_more_specific_claim_owns_the_byte_and_inherits_the_rest() -> None:
-    section = Claims.of("s", Level.SECTION, [(0, 10)], section=".text", kind="section-only")
-    code = Claims.of("f", Level.ITEM, [(2, 5)], package="fmt", kind="std")
+    section = Claims.of("s", Level.SECTION, [(0, 10)], section=".text", origin="section-only")
+    code = Claims.of("f", Level.ITEM, [(2, 5)], package="fmt", origin="std")
     found = ByteMap.build(12, [code, section])
-    assert found.owner(3) == dict.fromkeys(COLUMNS, "") | {"section": ".text", "package": "fmt", "kind": "std"}
-    assert [(row.path, row.kind, row.bytes) for row in found.group(("package",))] == [
+    assert found.owner(3) == dict.fromkeys(COLUMNS, "") | {"section": ".text", "package": "fmt", "origin": "std"}
+    assert [(row.path, row.origin, row.bytes) for row in found.group(("package",))] == [
         (("(section-only)",), "section-only", 7),
         (("fmt",), "std", 3),
         (("(unknown)",), "unknown", 2),

@@ -7,8 +7,8 @@ import re
 from typing import Literal
 
 import goforensics.report as report
+from goforensics.analysis.code_bytes import c_ranges
 from goforensics.analysis.packages import Packages
-from goforensics.analysis.sizes import c_ranges
 from goforensics.binary import Binary
 from goforensics.containers.image import Dynamic, Image
 from goforensics.errors import FormatError

@@ -15,7 +15,7 @@ from goforensics.renderers import View
 if TYPE_CHECKING:
     from goforensics.report import Document, Inspection
 
-COLUMNS = ("section", "structure", "module", "package", "symbol", "kind")  # of the byte map
+COLUMNS = ("section", "structure", "module", "package", "symbol", "kind", "origin", "basis", "users")  # of the map
 EXAMPLES = """
 \b
 Examples:

@@ -133,7 +133,8 @@ class ElfImage(Image):
             [(start, end) for _, start, end in there],
             section="(headers)",
             structure=[name for name, _, _ in there],
-            kind="metadata",
+            kind="header",
+            origin="metadata",
         )
 
     def symbol_table(self) -> SymbolTable | None:

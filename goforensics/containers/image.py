@@ -192,12 +192,16 @@ class Image(ABC):
             raise FormatError(f"address {address:#x} is not in the file", structure=structure)
         raw = self.bytes_at(offset, count * self.pointer_size, structure)
         out = np.frombuffer(raw, self.word).astype(np.uint64)
-        fixed = self._fixed
-        end = np.array([address, address + len(raw)], np.uint64)
-        first, last = np.searchsorted(fixed.addresses, end).tolist()
-        at = (fixed.addresses[first:last] - np.uint64(address)) // np.uint64(self.pointer_size)
-        out[at.astype(np.int64)] = fixed.values[first:last]
+        addresses, values = self.fixed_words(address, address + len(raw))
+        at = (addresses - np.uint64(address)) // np.uint64(self.pointer_size)
+        out[at.astype(np.int64)] = values
         return out
+
+    def fixed_words(self, start: int, end: int) -> tuple[Words, Words]:
+        """(addresses, values) of the words in `[start, end)` that only the loader fills in, by address."""
+        fixed = self._fixed
+        first, last = np.searchsorted(fixed.addresses, np.array([start, end], np.uint64)).tolist()
+        return fixed.addresses[first:last], fixed.values[first:last]
 
     def pointers_to(self, target: int) -> list[int]:
         """Addresses of aligned words that hold `target` once the program runs: in writable segments, or relocated."""

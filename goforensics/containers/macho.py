@@ -93,7 +93,7 @@ def macho_images(data: memoryview) -> Iterator[MachoImage]:
 def fat_claims(data: memoryview) -> list[Claims]:
     """The header of a universal file with its table of slices; nothing for a thin one."""
     end = fat_header_size(data)
-    claim = Claims.of("fat", Level.TABLE, [(0, end)], section="(headers)", structure="fat header", kind="metadata")
+    claim = _claims("fat", "(headers)", [("fat header", 0, end)], "header", "metadata")
     return [claim] if end else []
 
 
@@ -198,12 +198,12 @@ class MachoImage(Image):
     def claims(self) -> Iterator[Claims]:
         """The header, the load commands, the zeros behind them, and every table of __LINKEDIT."""
         heads = [("Mach-O header", 0, self._header), ("load commands", self._header, self._end)]
-        yield _claims("macho", "(headers)", heads, "metadata")
+        yield _claims("macho", "(headers)", heads, "header", "metadata")
         first = min((s.offset for s in self.sections if s.file_size and s.offset >= self._end), default=0)
         if first and not np.frombuffer(self.data[self._end : first], np.uint8).any():
-            yield _claims("macho", "(headers)", [("padding", self._end, first)], "padding")
+            yield _claims("macho", "(headers)", [("padding", self._end, first)], "padding", "padding")
         tables = [(name, at, at + size) for name, at, size in self._tables() if size and at + size <= len(self.data)]
-        yield _claims("macho.linkedit", "__LINKEDIT", tables, "metadata")
+        yield _claims("macho.linkedit", "__LINKEDIT", tables, "metadata", "metadata")
         yield from self._symbol_claims()
 
     def _tables(self) -> Iterator[tuple[str, int, int]]:
@@ -227,7 +227,7 @@ class MachoImage(Image):
         if table is not None:
             end, strings_end = table.offset + table.count * self._nlist, table.strings_offset + table.strings_size
             parts = [("symtab", table.offset, end), ("strtab", table.strings_offset, strings_end)]
-            yield _claims("macho.symbols", "__LINKEDIT", parts, "symbols")
+            yield _claims("macho.symbols", "__LINKEDIT", parts, "symbol table", "symbols")
 
     @property
     def _nlist(self) -> int:
@@ -357,10 +357,10 @@ class MachoImage(Image):
         return np.where(signed, (word & np.uint64(0xFFFFFFFF)) + base, plain)
 
 
-def _claims(source: str, section: str, parts: list[tuple[str, int, int]], kind: str) -> Claims:
+def _claims(source: str, section: str, parts: list[tuple[str, int, int]], kind: str, origin: str) -> Claims:
     ranges = [(start, end) for _, start, end in parts]
     names = [name for name, _, _ in parts]
-    return Claims.of(source, Level.TABLE, ranges, section=section, structure=names, kind=kind)
+    return Claims.of(source, Level.TABLE, ranges, section=section, structure=names, kind=kind, origin=origin)
 
 
 def _role(name: str, flags: int) -> Role:

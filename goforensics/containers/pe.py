@@ -144,12 +144,13 @@ class PeImage(Image):
         ends = (0, self._pe, self._section_table, self._section_table + SECTION_HEADER * self._count)
         names = ("DOS header and stub", "PE header", "section headers")
         there = list(zip(names, ends[:-1], ends[1:], strict=True))
-        yield _claims("(headers)", there, "metadata")
+        yield _claims("(headers)", there, "header", "metadata")
         end = min(self._headers_size, len(self.data))
         if ends[-1] < end and _zero(self.data[ends[-1] : end]):
-            yield _claims("(headers)", [("padding", ends[-1], end)], "padding")
+            yield _claims("(headers)", [("padding", ends[-1], end)], "padding", "padding")
         yield from self._outside()
-        yield Claims.of("pe.rounding", Level.TABLE, self._rounding(), structure="padding", kind="padding")
+        labels = {"structure": "padding", "kind": "padding", "origin": "padding"}
+        yield Claims.of("pe.rounding", Level.TABLE, self._rounding(), **labels)
 
     def _outside(self) -> Iterator[Claims]:
         """Symbols that no section holds (GNU ld's), and the certificates, whose directory holds a file offset."""
@@ -162,10 +163,10 @@ class PeImage(Image):
                 ("symtab", table.offset, table.strings_offset),
                 ("strtab", table.strings_offset, table.strings_offset + table.strings_size),
             ]
-            yield _claims("(symbols)", ranges, "symbols")
+            yield _claims("(symbols)", ranges, "symbol table", "symbols")
         at, size = self._directory(CERTIFICATES)
         if at and size and at + size <= len(self.data):
-            yield _claims("(certificates)", [("certificates", at, at + size)], "metadata")
+            yield _claims("(certificates)", [("certificates", at, at + size)], "metadata", "metadata")
 
     def _rounding(self) -> list[tuple[int, int]]:
         spans = []
@@ -208,10 +209,10 @@ class PeImage(Image):
         return NO_RELOCATIONS
 
 
-def _claims(section: str, parts: list[tuple[str, int, int]], kind: str) -> Claims:
+def _claims(section: str, parts: list[tuple[str, int, int]], kind: str, origin: str) -> Claims:
     ranges = [(start, end) for _, start, end in parts]
     names = [name for name, _, _ in parts]
-    return Claims.of("pe", Level.TABLE, ranges, section=section, structure=names, kind=kind)
+    return Claims.of("pe", Level.TABLE, ranges, section=section, structure=names, kind=kind, origin=origin)
 
 
 def _zero(data: memoryview) -> bool:

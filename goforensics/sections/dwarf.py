@@ -129,7 +129,7 @@ def claims(source: Source, tables: DwarfTables) -> Iterator[Claims]:
     """Each debug section, under its canonical name."""
     ranges = [(s.section.offset, s.section.offset + s.file_bytes) for s in tables.sections]
     names = [s.name for s in tables.sections]
-    yield Claims.of("dwarf", Level.TABLE, ranges, structure=names, kind="debug")
+    yield Claims.of("dwarf", Level.TABLE, ranges, structure=names, kind="debug", origin="debug")
 
 
 PARSER = Parser("dwarf", decode, claims)

@@ -15,6 +15,7 @@ from goforensics.containers.image import Image, Problem, Words
 from goforensics.errors import FormatError
 from goforensics.sections import moduledata, pclntab
 from goforensics.sections.arrays import Offsets
+from goforensics.sections.codepadding import code_sizes
 from goforensics.sections.moduledata import ModuleData
 from goforensics.sections.pclntab import Pclntab
 from goforensics.sections.protocol import Parser, Source
@@ -27,6 +28,7 @@ class Functions:
     address: NDArray[np.uint64]  # (n,)
     offset: Offsets  # (n,) in the image, -1 where the file does not hold the code
     size: Offsets  # (n,) bytes to the next function, padding included
+    code: Offsets  # (n,) bytes without the padding at the end, which its content shows
     text: tuple[int, int]  # addresses: where Go's code begins and ends
 
 
@@ -45,7 +47,8 @@ def decode(source: Source) -> Functions:
     lost = int(np.count_nonzero(~inside))
     if lost:
         image.problems.append(Problem("functab", table.offset, f"{lost} functions lie outside the file's segments"))
-    return Functions(address, np.where(inside, offset, -1), size, _text(address, size, module))
+    offset = np.where(inside, offset, -1)
+    return Functions(address, offset, size, code_sizes(image, offset, size), _text(address, size, module))
 
 
 def _text(address: Words, size: Offsets, module: ModuleData | None) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from goforensics.sections import pcheader
 from goforensics.sections.pcheader import PcHeader
 from goforensics.sections.protocol import Parser, Source
 
-WORDS = 64  # more than any release's fields up to textsectmap
+WORDS = 80  # more than any release's fields up to inittasks
+SLICES = ("textsectmap", "typelinks", "itablinks", "ptab", "pkghashes")
 PC_FIELDS = ("findfunctab", "minpc", "maxpc", "text", "etext")
 RANGES = ("noptrdata", "enoptrdata", "data", "edata", "bss", "ebss", "noptrbss", "enoptrbss")
 
@@ -65,7 +66,10 @@ def _fields_at(image: Image, address: int, header: PcHeader, pclntab: int) -> di
         return None
     rest = words[len(head) :]
     tail = next((t for t in _tails(header) if _plausible(image, dict(zip(t, rest, strict=False)))), ())
-    return fields | dict(zip(tail, rest, strict=False))
+    found = fields | dict(zip(tail, rest, strict=False))
+    if "inittasks.cap" in found and not _full_slice(image, found, "inittasks"):  # up to 1.20 there is no such field
+        found = {name: word for name, word in found.items() if not name.startswith("inittasks")}
+    return found
 
 
 def _words(image: Image, address: int) -> list[int]:
@@ -111,7 +115,9 @@ def _tails(header: PcHeader) -> Iterator[tuple[str, ...]]:
     types = (("types", "etypes"), ("types", "typedesclen", "etypes", "itaboffset", "itabsize"))
     rodata = ((), ("rodata", "gofunc"), ("rodata", "gofunc", "epclntab"))
     for cov, typ, rod in product(reversed(coverage), reversed(types), reversed(rodata)):
-        yield (*cov, "end", "gcdata", "gcbss", *typ, *rod, *_slice("textsectmap"), *_slice("next1"))
+        links = () if "itaboffset" in typ else (*_slice("typelinks"), *_slice("itablinks"))
+        tail = (*_slice("textsectmap"), *links, *_slice("ptab"), "pluginpath", "pluginpath.len", *_slice("pkghashes"))
+        yield (*cov, "end", "gcdata", "gcbss", *typ, *rod, *tail, *_slice("inittasks"))
 
 
 def _plausible(image: Image, fields: dict[str, int]) -> bool:
@@ -124,7 +130,7 @@ def _plausible(image: Image, fields: dict[str, int]) -> bool:
     if "epclntab" in fields and not 0 < fields["epclntab"] - fields["gofunc"] < len(image.data):
         return False
     ordered = fields.get("covctrs", 0) <= fields.get("ecovctrs", 0) <= fields["end"] or "covctrs" not in fields
-    return ordered and all(_full_slice(image, fields, name) for name in ("textsectmap", "next1"))
+    return ordered and all(_full_slice(image, fields, name) for name in SLICES if name in fields)
 
 
 def _full_slice(image: Image, fields: dict[str, int], name: str) -> bool:

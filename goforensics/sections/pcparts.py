@@ -34,8 +34,9 @@ def sizes(claims: list[Claims], size: int) -> dict[str, int]:
     return {row.path[0].removeprefix(PREFIX): row.bytes for row in rows}
 
 
-def _claim(part: str, starts: Offsets, ends: Offsets, kind: str = "metadata") -> Claims:
-    return Claims(f"pclntab.{part}", Level.TABLE, starts, ends, {"structure": PREFIX + part, "kind": kind})
+def _claim(part: str, starts: Offsets, ends: Offsets, kind: str = "pclntab", origin: str = "metadata") -> Claims:
+    labels = {"structure": PREFIX + part, "kind": kind, "origin": origin}
+    return Claims(f"pclntab.{part}", Level.TABLE, starts, ends, labels)
 
 
 def _one(part: str, start: int, end: int) -> Extent:
@@ -97,10 +98,10 @@ def _rest(table: Pclntab, known: list[Claims]) -> Iterator[Claims]:
     zero = _largest(table.data, starts, ends) == 0
     text = np.zeros(len(free), bool)
     text[~zero] = [_is_text(table.data[a:b]) for a, b in zip(starts[~zero], ends[~zero], strict=True)]
-    yield _claim("padding", starts[zero], ends[zero], "padding")
+    yield _claim("padding", starts[zero], ends[zero], "padding", "padding")
     yield _claim("funcnametab", starts[text], ends[text])
     unknown = ~zero & ~text
-    yield _claim("unknown", starts[unknown], ends[unknown], "unknown")
+    yield _claim("unknown", starts[unknown], ends[unknown], "unknown", "unknown")
 
 
 def _largest(data: memoryview, starts: Offsets, ends: Offsets) -> NDArray[np.uint8]:

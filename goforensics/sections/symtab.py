@@ -20,6 +20,7 @@ from goforensics.sections.protocol import Parser, Source
 from goforensics.sections.search import text
 
 NAME = "symtab"
+KIND = "symbol table"
 OVERLAP = 16  # times the string table that all names together may take: linkers share tails, a bomb shares everything
 
 ELF = {
@@ -181,7 +182,7 @@ def claims(source: Source, symbols: Symbols) -> Iterator[Claims]:
         table.strings_offset + table.strings_size,
     )
     ranges = list(zip((table.offset, table.strings_offset), ends, strict=True))
-    yield Claims.of(NAME, Level.TABLE, ranges, structure=["symtab", "strtab"], kind="symbols")
+    yield Claims.of(NAME, Level.TABLE, ranges, structure=["symtab", "strtab"], kind=KIND, origin="symbols")
 
 
 PARSER = Parser(NAME, decode, claims)

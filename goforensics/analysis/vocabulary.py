@@ -1,0 +1,132 @@
+"""The names of owners: functions and packages, what each is called in every column, and who shares what.
+
+An owner is a number: function i of the pclntab is owner i, package k is owner n + k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goforensics.analysis.modules import Modules
+from goforensics.analysis.packages import Packages
+from goforensics.bytemap import SHARED, Labels, Shares
+from goforensics.sections.pclntab import Pclntab
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionNames(Sequence[str]):
+    """Functions' names, then "" for an owner that is a package: turned into text only when a listing shows them."""
+
+    table: Pclntab
+
+    def __len__(self) -> int:
+        return len(self.table.funcs.name) + 2
+
+    def __getitem__(self, i: int) -> str:  # type: ignore[override]
+        count = len(self.table.funcs.name)
+        return self.table.names[i] if i < count else ("", SHARED)[i - count]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """What owners are called.  `packages` may go on beyond those of the functions."""
+
+    table: Pclntab
+    functions: Packages
+    packages: list[str]
+    modules: Modules
+
+    @property
+    def count(self) -> int:
+        """Functions; the owners from here on are packages."""
+        return len(self.functions.codes)
+
+    @cached_property
+    def package(self) -> NDArray[np.int32]:
+        """By owner: index into `packages`."""
+        return np.r_[self.functions.codes, np.arange(len(self.packages), dtype=np.int32)]
+
+    @cached_property
+    def symbols(self) -> FunctionNames:
+        """Texts of the column "symbol"."""
+        return FunctionNames(self.table)
+
+    @cached_property
+    def _homes(self) -> tuple[list[str], NDArray[np.int32], list[str], NDArray[np.int32]]:
+        """Modules and origins with, by package, an index into each.  The last two of each are for what is shared."""
+        homes = [self.modules.home(name) for name in self.packages]
+        modules = list(dict.fromkeys(home.module for home in homes))
+        origins = list(dict.fromkeys(str(home.kind) for home in homes))
+        module = np.array([modules.index(home.module) for home in homes], np.int32)
+        origin = np.array([origins.index(home.kind) for home in homes], np.int32)
+        return [*modules, SHARED], module, [*origins, "shared", "std"], origin
+
+    @cached_property
+    def _package_names(self) -> list[str]:
+        return [*self.packages, SHARED]
+
+    def labels(self, owner: Numbers) -> dict[str, Labels | str]:
+        """What each of these owners (m,) is called."""
+        modules, module, origins, origin = self._homes
+        package = self.package[owner]
+        symbol = np.minimum(owner, self.count).astype(np.int32)
+        return {
+            "package": Labels(package, self._package_names),
+            "module": Labels(module[package], modules),
+            "origin": Labels(origin[package], origins),
+            "symbol": Labels(symbol, self.symbols),
+        }
+
+    @cached_property
+    def _everyone(self) -> dict[str, Labels]:
+        every = self.labels(np.arange(self.count + len(self.packages)))
+        return {name: label for name, label in every.items() if isinstance(label, Labels)}
+
+    def shared(self, count: int, item: Numbers, owner: Numbers, weight: NDArray[np.float64]) -> dict[str, Labels | str]:
+        """Labels of `count` items of which each of `item` (u,), increasing, has an `owner` with a `weight`.
+
+        An item of one owner is its; of several, it is the package's or the module's that they have in common, and
+        else shared.  One without owners gets owner `count`'s labels of no package.
+        """
+        length = np.bincount(item, minlength=count)
+        first = np.cumsum(length) - length
+        modules, module, origins, origin = self._homes
+        package = self.package[owner]
+        columns = {
+            "package": (package, self._package_names, len(self.packages)),
+            "module": (module[package], modules, len(modules) - 1),
+            "symbol": (np.minimum(owner, self.count), self.symbols, self.count + 1),
+        }
+        common = {name: (_common(code, first, length, other), names) for name, (code, names, other) in columns.items()}
+        labels: dict[str, Labels | str] = {name: Labels(code, names) for name, (code, names) in common.items()}
+        kind = _common(origin[package], first, length, len(origins) - 2)
+        in_one = (kind == len(origins) - 2) & (common["module"][0] < len(modules) - 1)
+        labels["origin"] = Labels(np.where(in_one, len(origins) - 1, kind).astype(np.int32), origins)
+        labels["users"] = self._users(length, owner, weight)
+        return labels
+
+    def _users(self, length: Numbers, owner: Numbers, weight: NDArray[np.float64]) -> Labels:
+        """Who uses each item, where several do; set 0 is empty."""
+        several = length > 1
+        code = np.where(several, np.cumsum(several), 0).astype(np.int32)
+        kept = np.repeat(several, length)
+        first = np.r_[0, 0, np.cumsum(length[several])]
+        return Labels(code, Shares(first, owner[kept].astype(np.int32), weight[kept], self._everyone))
+
+
+def _common(code: NDArray[np.integer], first: Numbers, length: Numbers, other: int) -> NDArray[np.int32]:
+    """(items,) the code that all entries of an item have, `other` if they differ; items without entries get 0."""
+    found = np.zeros(len(length), np.int32)
+    some = length > 0
+    if some.any():
+        starts = first[some]
+        low, high = np.minimum.reduceat(code, starts), np.maximum.reduceat(code, starts)
+        found[some] = np.where(low == high, low, other)
+    return found

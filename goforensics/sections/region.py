@@ -1,0 +1,72 @@
+"""Region: a range of memory as it will be once the loader has run, for readings in bulk.
+
+Types, itabs and tables of pointers are read thousands at a time; `Image.words` is for one run of words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goforensics.containers.image import Image, Words
+from goforensics.errors import FormatError
+from goforensics.sections.arrays import Offsets
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """The bytes at addresses `[start, end)`; a reading outside of it gives 0."""
+
+    start: int
+    raw: NDArray[np.uint8]
+    order: str
+    pointer: int
+
+    @property
+    def end(self) -> int:
+        """The address past the last byte."""
+        return self.start + len(self.raw)
+
+    def holds(self, address: Words, size: int | Offsets = 1) -> NDArray[np.bool_]:
+        """(n,) whether `size` bytes at each address are in the region."""
+        at = address.astype(np.int64) - self.start
+        inside: NDArray[np.bool_] = (at >= 0) & (at + size <= len(self.raw))
+        return inside
+
+    def uint(self, address: Words, size: int) -> Words:
+        """(n,) unsigned integers of `size` bytes."""
+        at = address.astype(np.int64) - self.start
+        inside = (at >= 0) & (at + size <= len(self.raw))
+        at = np.where(inside, at, 0)
+        if len(self.raw) < size:
+            return np.zeros(len(at), np.uint64)
+        if not (at % size).any():
+            whole = self.raw[: len(self.raw) // size * size].view(f"{self.order}u{size}")
+            found = whole[np.minimum(at // size, len(whole) - 1)]
+        else:
+            found = np.ascontiguousarray(self.raw[at[:, None] + np.arange(size)]).view(f"{self.order}u{size}")[:, 0]
+        return np.where(inside, found, 0).astype(np.uint64)
+
+    def int32(self, address: Words) -> Offsets:
+        """(n,) signed 32-bit integers."""
+        return self.uint(address, 4).astype(np.uint32).view(np.int32).astype(np.int64)
+
+    def word(self, address: Words) -> Words:
+        """(n,) pointers."""
+        return self.uint(address, self.pointer)
+
+
+def region(image: Image, start: int, end: int, structure: str) -> Region:
+    """A copy of the memory `[start, end)`, relocated.  FormatError unless the file holds all of it."""
+    offset = image.offset_of(start)
+    if offset is None or end < start:
+        raise FormatError(f"address {start:#x} is not in the file", structure=structure)
+    raw = np.frombuffer(image.bytes_at(offset, end - start, structure), np.uint8).copy()
+    addresses, values = image.fixed_words(start, end)
+    fixed = values.astype(image.word).view(np.uint8).reshape(-1, image.pointer_size)
+    at = (addresses - np.uint64(start)).astype(np.int64)
+    whole = at + image.pointer_size <= len(raw)
+    raw[at[whole, None] + np.arange(image.pointer_size)] = fixed[whole]
+    return Region(start, raw, image.order, image.pointer_size)
