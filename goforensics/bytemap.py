@@ -67,13 +67,15 @@ class Shares(Sequence[str]):
     def __getitem__(self, i: int) -> str:  # type: ignore[override]
         """The heaviest users of item i, most first."""
         mine = slice(int(self.first[i]), int(self.first[i + 1]))
-        called = self.owners.get("symbol", self.owners.get("package"))
-        if called is None:
-            return ""
         order = np.argsort(-self.weight[mine], kind="stable")[:USERS_SHOWN]
-        names = [called.names[int(called.codes[k])] for k in self.owner[mine][order].tolist()]
+        names = [self._called(owner) for owner in self.owner[mine][order].tolist()]
         more = mine.stop - mine.start - len(names)
         return ", ".join([*names, *([f"{more} more"] if more else [])])
+
+    def _called(self, owner: int) -> str:
+        """The most special name that an owner has: of a symbol or, if it is none, of a package."""
+        labels = [self.owners[column] for column in ("symbol", "package") if column in self.owners]
+        return next((name for label in labels if (name := label.names[int(label.codes[owner])])), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,14 @@ class Claims:
             for column, label in labels.items()
         }
         return cls(source, level, pairs[:, 0], pairs[:, 1], each)
+
+    def only(self, rows: NDArray[np.bool_]) -> Claims:
+        """The claims of which `rows` (n,) is true."""
+        labels = {
+            column: label if isinstance(label, str) else Labels(label.codes[rows], label.names)
+            for column, label in self.labels.items()
+        }
+        return Claims(self.source, self.level, self.starts[rows], self.ends[rows], labels)
 
     def moved(self, by: int) -> Claims:
         """The same claims, `by` bytes further on: a slice's claims in its fat file."""
@@ -236,7 +246,7 @@ class ByteMap:
     ) -> tuple[list[Codes], NDArray[np.float64]]:
         """The cells with every shared one replaced by one per user, of its part of the bytes."""
         users, names = self.codes["users"], self.names["users"]
-        shared = users > 0
+        shared = self._several()
         out, parts = [[key[~shared]] for key in keys], [lengths[~shared]]
         for pool, base in zip(names.pools, names.bases, strict=True):
             cells = np.flatnonzero(shared & (users >= base) & (users < base + len(pool)))
@@ -250,6 +260,16 @@ class ByteMap:
                     key[cell] if label is None else label.codes[entry] + np.int32(self.names[name].base(label.names))
                 )
         return [np.concatenate(found) for found in out], np.concatenate(parts)
+
+    def _several(self) -> NDArray[np.bool_]:
+        """(m,) which cells have users: an item's set may be empty."""
+        users, names = self.codes["users"], self.names["users"]
+        found = np.zeros(len(users), bool)
+        for pool, base in zip(names.pools, names.bases, strict=True):
+            mine = (users >= base) & (users < base + len(pool))
+            if isinstance(pool, Shares) and mine.any():
+                found[mine] = np.diff(pool.first)[users[mine] - base] > 0
+        return found
 
     def _labels(self, codes: Sequence[int], columns: Sequence[str]) -> tuple[tuple[str, ...], str]:
         *path, origin = (self.names[name][code] for name, code in zip(columns, codes, strict=True))

@@ -22,8 +22,8 @@ import goforensics
 from goforensics import commands
 from goforensics.commands import Failure, Outcome
 from goforensics.errors import FormatError, GoForensicsError, ReadError, UsageError
-from goforensics.output import replacing
-from goforensics.renderers import View, render_all
+from goforensics.output import replacing, replacing_file
+from goforensics.renderers import View, file_renderer, render_all
 from goforensics.renderers.plain import plain
 from goforensics.renderers.progress import progress
 
@@ -91,7 +91,13 @@ def _present(outcome: Outcome) -> int:
     """Write the documents where they are wanted, complain about the files that gave none."""
     codes = [0]
     documents = _documents(outcome, codes)
-    if outcome.output is None or outcome.output == "-":
+    writer = file_renderer(outcome.format)
+    if writer is not None:
+        if outcome.output in (None, "-"):
+            raise UsageError(f"{outcome.format} is no text; name a file for it with -o OUT")
+        with replacing_file(outcome.output, outcome.inputs) as path:
+            writer.write(documents, path)
+    elif outcome.output is None or outcome.output == "-":
         _write(sys.stdout, documents, outcome, _view(outcome.view, sys.stdout))
     else:
         with replacing(outcome.output, outcome.inputs) as stream:
@@ -112,6 +118,8 @@ def _documents(outcome: Outcome, codes: list[int]) -> Iterator[Document]:
             codes.append(_fail(result.path, result.error))
         else:
             codes.append(result.exit_code)
+            if result.warning:
+                _say(result.warning, result.exit_code)
             yield result.document
 
 

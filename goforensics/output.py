@@ -21,26 +21,54 @@ def replacing(path: str, inputs: Sequence[str] = ()) -> Iterator[TextIO]:
     Raises UsageError if `path` is one of `inputs`, OSError if it cannot be written.  A device or a FIFO is written
     to directly: it must not be replaced by a file.
     """
-    target = Path(os.path.realpath(path))
-    for name in inputs:
-        if name != "-" and _same(Path(name), target):
-            raise UsageError(f"{path} is one of the input files; choose another name for the output")
+    target = _target(path, inputs)
     if target.exists() and not target.is_file():
         with target.open("w", encoding="utf-8") as stream:
             yield stream
         return
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+    with (
+        _replaced(target) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
+        yield stream
+
+
+@contextmanager
+def replacing_file(path: str, inputs: Sequence[str] = ()) -> Iterator[Path]:
+    """The same for what writes a file by itself: a path whose content becomes the file `path`.
+
+    Raises UsageError for a device or a FIFO too: such formats cannot be written from front to end.
+    """
+    target = _target(path, inputs)
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{path} is no ordinary file, which this format needs; choose another name for the output")
+    with _replaced(target) as temporary:
+        yield temporary
+
+
+def _target(path: str, inputs: Sequence[str]) -> Path:
+    target = Path(os.path.realpath(path))
+    for name in inputs:
+        if name != "-" and _same(Path(name), target):
+            raise UsageError(f"{path} is one of the input files; choose another name for the output")
+    return target
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[Path]:
+    """A temporary file beside `target` that takes its place if something was written to it."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            written = stream.tell() > 0
-        if written:
-            Path(temporary).chmod(_mode(target))
-            Path(temporary).replace(target)
+        os.close(descriptor)
+        yield temporary
+        if temporary.stat().st_size:
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(_mode(target))
+            temporary.replace(target)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -7,12 +7,14 @@ say: "not recorded" is an answer of its own and never reads as "clean".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 SCHEMA: Literal["goforensics.inspect/1"] = "goforensics.inspect/1"
-MOST_DISPUTES = 1000  # listed; a hostile file can make a dispute of every byte
+MAP_SCHEMA: Literal["goforensics.map/1"] = "goforensics.map/1"
+MOST_DISPUTES = 1000  # listed, and as many unknown ranges; a hostile file can make one of every byte
 
 Kind = Literal[
     "main", "dependency", "std", "runtime", "c", "shared", "metadata", "symbols", "debug", "padding",
@@ -182,10 +184,18 @@ class SizeRow(Document, frozen=True):
 
 
 class Sizes(Document, frozen=True):
-    """The byte map, grouped; the rows sum to the file's size.  A path with bytes of two kinds has two rows."""
+    """The byte map, grouped; the rows and `filtered_out` sum to `total`.  A path with bytes of two kinds has two rows.
+
+    The view "owned" counts each byte once, and what several packages use as shared; "apportioned" divides those
+    bytes among their users.
+    """
 
     by: list[str]
     rows: list[SizeRow]
+    view: Literal["owned", "apportioned"] = "owned"
+    filter: list[str] = []  # COLUMN=VALUE; a row keeps to all of them
+    filtered_out: int = 0  # bytes that do not
+    total: int = 0  # the file's size
 
 
 class HeavyFunction(Document, frozen=True):
@@ -227,6 +237,15 @@ class DisputeRow(Document, frozen=True):
     claimants: list[str]
 
 
+class UnknownRange(Document, frozen=True):
+    """Bytes whose owner is not known; `known` is "section" where at least the section says what they are for."""
+
+    offset: int
+    size: int
+    section: str | None
+    known: Literal["section"] | None
+
+
 class Inspection(Document, frozen=True, kw_only=True):
     """Everything in one Go executable."""
 
@@ -245,9 +264,47 @@ class Inspection(Document, frozen=True, kw_only=True):
     modules: Sizes  # the byte map by module
     unread: list[Unread]
     disputes: list[DisputeRow] = []
+    unknown: list[UnknownRange] = []  # in file order, the first MOST_DISPUTES
+    unknown_bytes: int = 0  # of all such ranges: claimed by nothing
+    section_only_bytes: int = 0  # and known by their section only
     slices: list[Inspection] = []  # of a universal file, one per image; the members above describe the first
+
+
+class MapRow(Document, frozen=True):
+    """Neighbouring bytes of which the byte map says the same; null where it says nothing."""
+
+    offset: int
+    size: int
+    section: str | None
+    structure: str | None
+    module: str | None
+    package: str | None
+    symbol: str | None
+    kind: str | None
+    origin: str
+    basis: str | None  # "structure": the bytes say whose they are; else who refers to them
+    shared_by: str | None  # of bytes that several use: who, the heaviest first
+
+
+class ByteMapDocument(Document, frozen=True, kw_only=True):
+    """Who owns every byte of a file: the rows follow one another from its first byte to its last.
+
+    There are too many to be objects or text all at once: `rows`, the last member, may make them as they are read.
+    """
+
+    schema: Literal["goforensics.map/1"] = MAP_SCHEMA
+    path: str
+    size: int
+    sha256: str
+    unread: list[Unread]
+    rows: Sequence[MapRow]
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an Inspection."""
     return msgspec.json.schema(Inspection)
+
+
+def map_schema() -> dict[str, Any]:
+    """The JSON Schema of a ByteMapDocument."""
+    return msgspec.json.schema(ByteMapDocument)

@@ -325,10 +325,12 @@ class TruthError(RuntimeError):
 class Truth:
     """The symbols of an executable in the order of their addresses, and their relocations; all indices are of symbols.
 
-    A content-addressed symbol has no name, and its package is merely one of those that have it. A symbol with an
-    `outer` lies in that container; the innermost ones do not overlap. `section` is the linker's name for it, and `kind`
-    is sym.SymKind's String. `target` is -1 for what has no address here: a marker, thread-local data, or a weak target
-    that is not linked. A relocation of `reloc_size` 0 changes no byte. `reloc_type` indexes `reloc_types`.
+    Of a content-addressed symbol, and of one that may be duplicated, `package` is merely one of those that have it; the
+    parts of runtime.pctab have no name. A symbol with an `outer` lies in that container; the innermost ones do not
+    overlap. `section` is the linker's name for it (.shstrtab too has an address here if it lies among what is loaded),
+    and `kind` is sym.SymKind's String. `target` is -1 for what has no address here: a marker, thread-local data, a
+    method or weak target that is not linked. A relocation of `reloc_size` 0 changes no byte; `reloc_type` indexes
+    `reloc_types`.
     """
 
     path: Path

@@ -16,7 +16,10 @@ from goforensics import report  # noqa: E402
 
 FOLDER = ROOT / "goforensics" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {"inspect-1.json": report.json_schema}
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "inspect-1.json": report.json_schema,
+    "map-1.json": report.map_schema,
+}
 
 
 def generated(name: str) -> str:

@@ -85,7 +85,7 @@ def hostile(document: Inspection, text: str) -> Inspection:
 
 
 def _with_text(value: Any, text: str, key: str = "") -> Any:
-    fixed = {"schema", "format", "byte_order", "link_mode", "kind", "ranked_by", "action", "goos"}
+    fixed = {"schema", "format", "byte_order", "link_mode", "kind", "ranked_by", "action", "goos", "view", "known"}
     if isinstance(value, str):
         return value if key in fixed else f"{value[:4]}{text}{value[4:]}"
     if isinstance(value, dict):
@@ -159,9 +159,8 @@ def _leaks() -> Leaks:
 def _sizes() -> Sizes:
     rows = [SizeRow(name, [name], kind, n) for name, of in BY_KIND.items() for kind, n in of.items()]  # type: ignore[arg-type]
     rest = SIZE - sum(row.bytes for row in rows)
-    return Sizes(
-        ["section"], sorted([*rows, SizeRow("(padding)", ["(padding)"], "padding", rest)], key=lambda r: -r.bytes)
-    )
+    rows.append(SizeRow("(padding)", ["(padding)"], "padding", rest))
+    return Sizes(["section"], sorted(rows, key=lambda r: -r.bytes), total=SIZE)
 
 
 def _modules() -> Sizes:
@@ -172,7 +171,7 @@ def _modules() -> Sizes:
         SizeRow("(debug)", ["(debug)"], "debug", 5_920_000),
     ]
     rest = SIZE - sum(row.bytes for row in rows)
-    return Sizes(["module"], [SizeRow("(metadata)", ["(metadata)"], "metadata", rest), *rows])
+    return Sizes(["module"], [SizeRow("(metadata)", ["(metadata)"], "metadata", rest), *rows], total=SIZE)
 
 
 def _heaviest() -> list[HeavyFunction]:

@@ -19,8 +19,7 @@ import pytest
 from samples import sample
 
 import goforensics
-from goforensics import bytemap, cli
-from goforensics.commands import inspect as command
+from goforensics import bytemap, cli, question
 from goforensics.errors import FormatError, NotGoError, ReadError
 from goforensics.report import Inspection, Unread
 
@@ -35,12 +34,13 @@ class Fake:
     def __init__(self) -> None:
         self.answers: Answers = {}
         self.by: Sequence[str] = ()
+        self.asked: dict[str, Any] = {}
 
     def open(self, path: str) -> str:
         return path
 
-    def inspect(self, binary: str, by: Sequence[str] = (), progress: Any = None) -> Inspection:
-        self.by = by
+    def inspect(self, binary: str, by: Sequence[str] = (), progress: Any = None, **asked: Any) -> Inspection:
+        self.by, self.asked = by, asked
         progress("sections", 1, 2)
         answer = self.answers.get(binary) or sample(binary)
         if isinstance(answer, BaseException):
@@ -99,6 +99,7 @@ def test_help_lists_the_commands() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert "inspect  Tell everything" in done.stdout
+    assert "map      Write who owns every byte" in done.stdout
 
 
 def test_a_bare_call_shows_help_and_is_wrong() -> None:
@@ -287,14 +288,29 @@ def test_an_unknown_column(fake: Fake, capsys: pytest.CaptureFixture[str]) -> No
     assert "named twice" in capsys.readouterr().err
 
 
+def test_views_and_filters_are_handed_on(fake: Fake) -> None:
+    assert (
+        cli.main(["inspect", "a", "--view", "apportioned", "--filter", "kind = x", "--filter", "package=net/..."]) == 0
+    )
+    assert fake.asked == {"view": "apportioned", "filters": ("kind= x", "package=net/...")}
+
+
+def test_a_filter_that_makes_no_sense(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["inspect", "a", "--filter", "pakage=net"]) == 2
+    assert "there is no column 'pakage'; did you mean 'package'?" in capsys.readouterr().err
+    assert cli.main(["inspect", "a", "--filter", "package"]) == 2
+    assert "a filter is COLUMN=VALUE" in capsys.readouterr().err
+
+
 def test_the_columns_are_the_maps() -> None:
-    assert command.COLUMNS == bytemap.COLUMNS
+    assert question.COLUMNS == bytemap.COLUMNS
 
 
 def test_sorting_by_name(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["inspect", "a", "--sort", "name", "--format", "json"]) == 0
-    names = [row["name"] for row in json.loads(capsys.readouterr().out)["sizes"]["rows"]]
-    assert names == sorted(names)
+    document = json.loads(capsys.readouterr().out)
+    for sizes in (document["sizes"], document["modules"]):
+        assert [row["path"] for row in sizes["rows"]] == sorted(row["path"] for row in sizes["rows"])
 
 
 # Output to a file.

@@ -41,7 +41,7 @@ def test_an_unknown_kind_is_refused() -> None:
 def test_the_samples_sums_are_exact() -> None:
     for document in (sample(), hostile(sample(), "\x1b[31m")):
         for sizes in (document.sizes, document.modules):
-            assert sum(row.bytes for row in sizes.rows) == document.file.size
+            assert sum(row.bytes for row in sizes.rows) + sizes.filtered_out == sizes.total == document.file.size
         assert document.pclntab is not None
         assert sum(document.pclntab.parts.values()) == document.pclntab.size
         for row in document.reclaimable:

@@ -54,8 +54,7 @@ def test_the_schema_is_one(shipped: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", ["", "\x1b[31m", "\u202e\u2028", "\udcff"])
 def test_documents_keep_to_it(shipped: dict[str, Any], text: str) -> None:
     document = hostile(sample(), text)
-    (rendered,) = render(document, "json")
-    Draft202012Validator(shipped).validate(json.loads(rendered))
+    Draft202012Validator(shipped).validate(json.loads("".join(render(document, "json"))))
 
 
 def test_a_document_of_almost_nothing_keeps_to_it(shipped: dict[str, Any]) -> None:

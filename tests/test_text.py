@@ -23,6 +23,7 @@ from goforensics.report import (
     Sizes,
     Slice,
     Stripped,
+    UnknownRange,
     Unread,
 )
 
@@ -49,6 +50,10 @@ def full(text: str = "") -> Inspection:
         sample(),
         unread=[Unread("dwarf", 0x123, "abbreviation 9 is not declared")],
         disputes=[DisputeRow(0x1000, 64, ["pclntab", "symtab"])],
+        unknown=[UnknownRange(0x2000, 32, ".rodata", "section"), UnknownRange(0x3000, 8, None, None)],
+        unknown_bytes=8,
+        section_only_bytes=32,
+        sizes=msgspec.structs.replace(sample().sizes, view="apportioned", filter=["kind=code"], filtered_out=99),
     )
     return hostile(document, text) if text else document
 
@@ -158,11 +163,12 @@ def test_a_missing_list_of_modules_is_told(source: str | None, path: str | None,
     assert ("SBOM" in shown) == bool(told)
 
 
-def test_a_module_is_not_named_before_its_packages() -> None:
+def test_packages_stand_below_their_module() -> None:
     paths = [["example.com/m", "example.com/m/p"], ["std", "runtime"], ["(debug)", "(debug)"]]
     rows = [SizeRow(path[-1], path, "unknown", 12_041_152) for path in paths]
     shown = show(msgspec.structs.replace(sample(), sizes=Sizes(["module", "package"], rows)))
-    assert [name for name, _ in _size_rows(shown)] == ["example.com/m/p", "std / runtime", "(debug)", "total"]
+    names = [name for name, _ in _size_rows(shown)]
+    assert names == ["example.com/m", "example.com/m/p", "std", "runtime", "(debug)", "total"]
 
 
 def test_modules_are_told_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from goforensics.analysis.modules import C
 from goforensics.analysis.vocabulary import Vocabulary
 from goforensics.bytemap import Claims, Labels, Level
 from goforensics.containers.image import Image
@@ -57,7 +58,7 @@ def _c_code(image: Image, placed: Functions) -> list[Claims]:
         for s in image.sections
         if s.role == "code" and s.file_size and any(stub in s.name for stub in STUBS)
     ]
-    c = {"package": "(C)", "module": "(C)", "kind": "code", "origin": "c"}
+    c = {"package": C, "module": C, "kind": "code", "origin": "c"}
     padding = {"structure": "code padding", "kind": "padding", "origin": "padding"}
     return [
         Claims.of("c-code", Level.TABLE, code, structure="C code", **c),

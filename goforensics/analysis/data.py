@@ -12,18 +12,31 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from goforensics.analysis.objects import Extents, Objects, cut
+from goforensics.analysis import wellknown
+from goforensics.analysis.objects import Extents, Objects, cut, false_starts
 from goforensics.analysis.owners import Pairs, spread_out
-from goforensics.analysis.packages import Packages, package_of
+from goforensics.analysis.packages import PackageNames, Packages, package_of, packages_of_names
 from goforensics.containers.image import Words
 from goforensics.errors import FormatError
-from goforensics.sections import functions, gostrings, inittasks, itabs, moduledata, references, symtab, types
+from goforensics.sections import (
+    functions,
+    gostrings,
+    inittasks,
+    inltree,
+    itabs,
+    moduledata,
+    pclntab,
+    references,
+    symtab,
+    types,
+)
 from goforensics.sections.protocol import Source
 from goforensics.sections.region import region
+from goforensics.sections.typewalk import INTERFACE
 
 Numbers = NDArray[np.int64]
 RUNTIME = "runtime"
-SMALL_NUMBERS = 256  # words of runtime.staticuint64s, which hold 0, 1, 2, …
+MOST_CASES = 64  # words of a switch over interfaces
 VARIABLE, READ_ONLY = "variable", "read-only data"
 LISTS = ("moduledata", "typelinks", "itablinks", "inittasks")
 
@@ -35,7 +48,6 @@ class DataOwners:
     objects: Objects
     pairs: Pairs
     named: NDArray[np.bool_]  # (p,) its own structure or name says whose it is
-    packages: list[str]  # those of the functions, then those that have types only
     symbols: dict[int, str]  # by address, where there is a symbol table
 
 
@@ -48,39 +60,31 @@ class _Facts:
     edges: list[tuple[Words, Words]] = field(default_factory=list)  # (from, to), addresses
 
 
-class _Names:
-    """Package names as numbers; types may name packages that have no code."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.all = list(names)
-        self._number = {name: i for i, name in enumerate(self.all)}
-
-    def __getitem__(self, name: str) -> int:
-        if name not in self._number:
-            self._number[name] = len(self.all)
-            self.all.append(name)
-        return self._number[name]
-
-
-def data_owners(source: Source, free: Sequence[tuple[int, int, bool]], packages: Packages) -> DataOwners:
-    """Cut the memory `free` (start, end, whether the program may write to it) into objects and find their owners.
+def data_owners(
+    source: Source, free: Sequence[tuple[int, int, bool]], packages: Packages, names: PackageNames
+) -> DataOwners:
+    """Cut the memory `free` (start, end, whether it holds variables) into objects and find their owners.
 
     FormatError if there is no moduledata.
     """
-    return _Finder(source, free, packages).owners()
+    return _Finder(source, free, packages, names).owners()
 
 
 class _Finder:
     """One program's structures, asked in turn."""
 
-    def __init__(self, source: Source, free: Sequence[tuple[int, int, bool]], packages: Packages) -> None:
+    def __init__(
+        self, source: Source, free: Sequence[tuple[int, int, bool]], packages: Packages, names: PackageNames
+    ) -> None:
         self.source, self.image = source, source.image
         self.free, self.packages = free, packages
-        self.names, self.facts = _Names(packages.names), _Facts()
+        self.names, self.facts = names, _Facts()
         self.module = source.read(moduledata.PARSER)
         self.references = source.read(references.PARSER)
         self.placed = source.read(functions.PARSER)
         self.symbols = self._symbols()
+        self.described = np.empty(0, np.uint64)  # types and itabs, which precede a pointer in an interface value
+        self.interfaces = np.empty(0, np.uint64)  # types of interfaces
 
     def owners(self) -> DataOwners:
         """Everything in order: later steps need the extents of earlier ones."""
@@ -95,10 +99,19 @@ class _Finder:
         self._strings(pointed)
         names = [(start, end, VARIABLE if writable else READ_ONLY) for start, end, writable in self.free]
         objects = cut(names, self.facts.known, pointed)
+        false = false_starts(objects, self._doubtful(target))
+        if len(false):
+            objects = cut(names, self.facts.known, np.setdiff1d(pointed, false))
         self.facts.edges.append((slot, target))
         self._closures(objects)
+        self._settings(objects, slot, target)
         self._named_by_symbols()
-        return self._owned(objects)
+        return self._owned(objects, false)
+
+    def _doubtful(self, target: Words) -> Words:
+        """Addresses that one place in the code refers to, and no data: the bytes may only look like a reference."""
+        at, uses = np.unique(self.references.code_target, return_counts=True)
+        return np.setdiff1d(at[uses == 1], target, assume_unique=False)
 
     def _symbols(self) -> dict[int, str]:
         """By address the symbols that lie in the free memory."""
@@ -124,6 +137,7 @@ class _Finder:
         self._described(known)
         number = np.array([self.names[name] if name else -1 for name in known.packages], np.int64)
         number[[name == "go.shape" for name in known.packages]] = -1  # what shapes of types stand for is no package
+        number[[name == "unsafe" for name in known.packages]] = self.names[RUNTIME]  # unsafe.Pointer, made there
         fixed = np.where(known.package > 0, number[known.package], -1)
         fixed[(known.package == 0) & known.named] = self.names[RUNTIME]  # int, error and the like
         for _ in range(2):  # a pointer is where its element is; at most two stars deep
@@ -138,11 +152,19 @@ class _Finder:
         self.facts.known += [Extents(name, start, end) for name, (_, start, end) in known.parts.items()]
         self.facts.known.append(Extents("type/name", known.name_start, known.name_end))
         self.facts.edges.append(known.edges)
+        self.described = np.r_[self.described, known.address]
+        self.interfaces = known.address[known.kind == INTERFACE]
 
     def _itabs(self) -> None:
         found, known = self.source.read(itabs.PARSER), self.source.read(types.PARSER)
         self.facts.known.append(Extents("itab", found.start, found.end))
-        self.facts.edges.append((known.address[found.concrete], found.start))
+        self.described = np.r_[self.described, found.start]
+        concrete = known.address[found.concrete]
+        self.facts.edges += [
+            (concrete, found.start),
+            (found.start, concrete),
+            (found.start, known.memory.word(found.start)),
+        ]
 
     def _tasks(self) -> None:
         found = self.source.read(inittasks.PARSER)
@@ -179,12 +201,19 @@ class _Finder:
 
     def _small_numbers(self) -> None:
         """runtime.staticuint64s: its words are pointed at one by one, which would cut it up."""
-        pattern = np.arange(SMALL_NUMBERS).astype(f"{self.image.order}u8").tobytes()
         for start, end, _ in self.free:
-            offset = self.image.offset_of(start)
-            at = bytes(self.image.data[offset : offset + end - start]).find(pattern) if offset is not None else -1
-            if at >= 0:
-                self._fix(VARIABLE, start + at, len(pattern), RUNTIME)
+            at = wellknown.small_numbers(self.image, start, end)
+            if at is not None:
+                self._fix(VARIABLE, at, 8 * wellknown.NUMBERS, RUNTIME)
+
+    def _settings(self, objects: Objects, slot: Words, target: Words) -> None:
+        """internal/godebugs.All: the object that points at both of its names."""
+        low, high = self._string_area()
+        names = wellknown.settings(self.image, (int(low), int(high)))
+        found = [set(objects.at(slot[target == name]).tolist()) for name in names]
+        table = set.intersection(*found) - {-1} if found else set()
+        for item in table:
+            self.facts.fixed.append((objects.start[[item]], np.array([self.names["internal/godebugs"]])))
 
     def _strings(self, pointed: Words) -> None:
         try:
@@ -205,16 +234,41 @@ class _Finder:
         return np.concatenate([s for s, _ in slots]), np.concatenate([t for _, t in slots])
 
     def _read_only_pointers(self) -> Iterator[tuple[Words, Words]]:
-        """In what is neither a type, a name nor a string, aligned words that hold the address of data."""
+        """In what is neither a type, a name nor a string, the aligned words that must be pointers.
+
+        Tables of numbers look like anything: a word counts if it points at what is pointed at anyway, if the words
+        behind it are a string's or a slice's length, or if the one before says which type it points at.
+        """
         pointer = self.image.pointer_size
+        known = np.unique(np.concatenate([self.references.targets, *(e.start for e in self.facts.known)]))
         for start, end in self._plain_read_only():
             begin = -(-start // pointer) * pointer
             if begin + pointer > end:
                 continue
             memory = region(self.image, begin, begin + (end - begin) // pointer * pointer, "read-only data")
             words = memory.raw.view(self.image.word).astype(np.uint64)
-            number = np.flatnonzero(self._is_data(words)).astype(np.uint64)
+            number = np.flatnonzero(self._is_data(words))
+            number = number[self._must_be(words, number, known)].astype(np.uint64)
             yield number * np.uint64(pointer) + np.uint64(begin), words[number.astype(np.int64)]
+
+    def _must_be(self, words: Words, number: Numbers, known: Words) -> NDArray[np.bool_]:
+        """(m,) whether the words at `number` (m,) are pointers, by what they point at or what is around them."""
+        around = np.r_[np.uint64(0), words, np.uint64(0), np.uint64(0)]
+        before, word, length, capacity = (around[number + i] for i in range(4))
+        low, high = self._string_area()
+        text = (word >= low) & (word < high)
+        string = text & (length > 0) & (length <= high - word)
+        sliced = ~text & (length > 0) & (length <= capacity) & (capacity < len(self.image.data))
+        typed = np.isin(before, self.described)
+        aligned = ~text & (word % self.image.pointer_size == 0)
+        return np.isin(word, known) | string | sliced | typed | aligned
+
+    def _string_area(self) -> tuple[np.uint64, np.uint64]:
+        try:
+            area = self.source.read(gostrings.PARSER)
+        except FormatError:
+            return np.uint64(0), np.uint64(0)
+        return np.uint64(area.start), np.uint64(area.end)
 
     def _plain_read_only(self) -> Iterator[tuple[int, int]]:
         try:
@@ -263,7 +317,7 @@ class _Finder:
         code = self.packages.codes[np.maximum(at, 0)].astype(np.int64)
         return np.where((at >= 0) & (code > 0), code, -1)
 
-    def _owned(self, objects: Objects) -> DataOwners:
+    def _owned(self, objects: Objects, false: Words) -> DataOwners:
         count = len(objects.start)
         fixed = np.full(count, -1, np.int64)
         for address, package in self.facts.fixed:
@@ -275,11 +329,45 @@ class _Finder:
         lists = [i for i, name in enumerate(objects.structures) if name in LISTS]  # the runtime's lists own nothing
         there = (edges[0] >= 0) & (edges[1] >= 0) & ~np.isin(objects.structure[edges[0]], lists)
         single = objects.structure == (objects.structures.index(VARIABLE) if VARIABLE in objects.structures else -1)
-        item, package = objects.at(self.references.code_target), self._package_at(self.references.pc)
+        item = objects.at(self.references.code_target)
+        item = np.where(np.isin(self.references.code_target, false), -1, item)
+        package = self._referring(single[item] & ~self._caches(objects)[item])
         good = (item >= 0) & (package >= 0)
         said = Pairs.of(item[good], package[good])
         pairs = spread_out(count, said, fixed, single, (edges[0][there], edges[1][there]), self._rank())
-        return DataOwners(objects, pairs, fixed >= 0, self.names.all, self.symbols)
+        return DataOwners(objects, pairs, fixed >= 0, self.symbols)
+
+    def _caches(self, objects: Objects) -> NDArray[np.bool_]:
+        """(p,) variables of a type assertion or switch, made for the function around, which say an interface type.
+
+        Source of truth: Go's src/internal/abi/switch.go (TypeAssert, InterfaceSwitch).
+        """
+        pointer = self.image.pointer_size
+        cache = np.zeros(len(objects.start), bool)
+        rows = np.flatnonzero((objects.end - objects.start <= MOST_CASES * pointer) & (objects.start % pointer == 0))
+        for word in (1, 2):
+            at = objects.start[rows] + np.uint64(word * pointer)
+            inside = (at < objects.end[rows]) & (self.image.offsets_of(at) >= 0)
+            cache[rows[inside]] |= np.isin(self._words(at[inside]), self.interfaces)
+        return cache
+
+    def _referring(self, inlined: NDArray[np.bool_]) -> Numbers:
+        """(c,) the package whose code refers, by reference: of what is inlined there where `inlined`, else around it.
+
+        Variables are used by functions small enough to be inlined anywhere; what is read-only belongs to the
+        function that the compiler made it for.
+        """
+        pc = self.references.pc
+        function = np.searchsorted(self.placed.address, pc, side="right") - 1
+        rows = np.flatnonzero(inlined & (function >= 0))
+        unit = self.packages.unit[np.maximum(function, 0)].astype(np.int64)
+        package = np.where((function >= 0) & (unit > 0), unit, -1)
+        table = self.source.read(pclntab.PARSER)
+        offset = (pc[rows] - self.placed.address[function[rows]]).astype(np.int64)
+        name = self.source.read(inltree.PARSER).innermost(function[rows], offset)
+        found = packages_of_names(table, name[name > 0], self.names)
+        package[rows[name > 0]] = np.where(found > 0, found, package[rows[name > 0]])
+        return package
 
     def _rank(self) -> Numbers:
         """By package: its place in link order; those without code come first."""
@@ -287,4 +375,3 @@ class _Finder:
         code, first = np.unique(self.packages.codes, return_index=True)
         rank[code] = first
         return rank
-

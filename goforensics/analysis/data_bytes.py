@@ -93,8 +93,8 @@ def claims(image: Image, owners: DataOwners, words: Vocabulary) -> list[Claims]:
     plain = np.isin(found.structure, [i for i, name in enumerate(found.structures) if name in (VARIABLE, READ_ONLY)])
     nameless = ~owned & ~zero & ~plain
     return [
-        _pick("data", start, end, labels, owned),
-        _pick("data.ownerless", start, end, _sorts(found) | {"origin": "metadata"}, nameless),
+        Claims("data", Level.ITEM, start, end, labels).only(owned),
+        Claims("data.ownerless", Level.ITEM, start, end, _sorts(found) | {"origin": "metadata"}).only(nameless),
         Claims("data.padding", Level.ITEM, start[zero], end[zero], padding),
     ]
 
@@ -116,11 +116,3 @@ def _zero(image: Image, start: Offsets, end: Offsets) -> Flags:
     zero = np.empty(len(start), bool)
     zero[order] = largest == 0
     return zero
-
-
-def _pick(source: str, start: Offsets, end: Offsets, labels: dict[str, Labels | str], rows: Flags) -> Claims:
-    kept = {
-        column: label if isinstance(label, str) else Labels(label.codes[rows], label.names)
-        for column, label in labels.items()
-    }
-    return Claims(source, Level.ITEM, start[rows], end[rows], kept)

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import msgspec
 
 import goforensics.report as report
-from goforensics.analysis import identity, sizes
+from goforensics.analysis import identity, mapping
 from goforensics.analysis.heaviest import heaviest
 from goforensics.analysis.leaks import leaks
-from goforensics.analysis.modules import Modules
-from goforensics.analysis.packages import Packages, packages
+from goforensics.analysis.listing import evidence, listing
+from goforensics.analysis.packages import Packages
 from goforensics.analysis.reclaim import reclaimable
 from goforensics.binary import Binary
 from goforensics.bytemap import ByteMap
 from goforensics.containers.image import Section
-from goforensics.containers.recognise import why_not_go
 from goforensics.errors import FormatError
-from goforensics.sections import buildid, buildinfo, compression, dwarf, functions, pclntab, pcparts, symtab
+from goforensics.question import Question, question
+from goforensics.sections import compression, dwarf, functions, pclntab, pcparts, symtab
 from goforensics.sections.pclntab import Pclntab
 
 Progress = Callable[[str, int, int], None]
@@ -32,79 +32,74 @@ def _silent(step: str, done: int, total: int) -> None:
     pass
 
 
-def inspect(binary: Binary, by: Sequence[str] = ("section",), progress: Progress = _silent) -> report.Inspection:
+def inspect(
+    binary: Binary,
+    by: Sequence[str] = ("section",),
+    progress: Progress = _silent,
+    *,
+    view: str = "owned",
+    filters: Sequence[str] = (),
+) -> report.Inspection:
     """The whole account of `binary`; `by` names the byte map's columns that the sizes are grouped by.
 
-    Raises NotGoError if the image holds neither a pclntab nor build information.
+    `view` and `filters` are those of `goforensics.question`.  Raises UsageError for a question that makes no sense,
+    NotGoError if the image holds neither a pclntab nor build information.
     """
+    asked = question(by, view, filters)
     if binary.slices:
-        return _universal(binary, by, progress)
+        return _universal(binary, asked, progress)
     facts = _facts(binary, progress)
     progress(STEPS[4], 4, len(STEPS))
-    bytemap = ByteMap.build(len(binary.image.data), sizes.claims(binary, facts.packages, facts.modules))
-    return _document(binary, facts, bytemap, by, progress)
+    claims = mapping.image_claims(binary, facts.owners)
+    return _document(binary, facts, mapping.image_map(binary, claims, asked.painted), asked, progress)
 
 
 @dataclass(frozen=True)
 class _Facts:
     """What the sizes need to be known first."""
 
-    build: report.Build
-    packages: Packages | None
-    modules: Modules
+    owners: mapping.Owners
     leaks: report.Leaks
 
 
 def _facts(binary: Binary, progress: Progress) -> _Facts:
     progress(STEPS[0], 0, len(STEPS))
-    table = binary.maybe(pclntab.PARSER)
+    binary.maybe(pclntab.PARSER)
     progress(STEPS[1], 1, len(STEPS))
-    info = binary.maybe(buildinfo.PARSER)
-    if table is None and info is None and not _broken(binary):
-        raise why_not_go(binary.image.data, {section.name for section in binary.image.sections})
+    mapping.must_be_go(binary)
     progress(STEPS[2], 2, len(STEPS))
     binary.maybe(dwarf.PARSER)
-    found = packages(table) if table else None
-    directories = found.directory if found else {}
-    build = identity.build(binary)
-    dependencies = [module.path for module in build.modules]
-    main = build.main.path if build.main else None
-    modules = Modules(main, dependencies, directories, recorded=bool(dependencies or main))
+    owners = mapping.owners(binary)
     progress(STEPS[3], 3, len(STEPS))
-    return _Facts(build, found, modules, leaks(binary, directories))
-
-
-def _broken(binary: Binary) -> bool:
-    """A Go structure is there and could not be read."""
-    return any(problem.structure in ("pclntab", "buildinfo") for problem in binary.problems())
+    return _Facts(owners, leaks(binary, owners.packages.directory if owners.packages else {}))
 
 
 def _document(
-    binary: Binary, facts: _Facts, bytemap: ByteMap, by: Sequence[str], progress: Progress
+    binary: Binary, facts: _Facts, bytemap: ByteMap, asked: Question, progress: Progress
 ) -> report.Inspection:
     progress(STEPS[5], 5, len(STEPS))
-    dynamic = identity.dynamic(binary, facts.packages)
-    symbols, debug, table = _symtab(binary), _dwarf(binary), _pclntab(binary)
+    build, found = facts.owners.build, facts.owners.packages
+    symbols, debug, seen = _symtab(binary), _dwarf(binary), evidence(bytemap)
     return report.Inspection(
-        file=identity.file(binary, facts.build.settings),
-        build=facts.build,
+        file=identity.file(binary, build.settings),
+        build=build,
         sections=[_section(binary, section) for section in binary.image.sections],
-        pclntab=table,
+        pclntab=_pclntab(binary),
         symtab=symbols,
         dwarf=debug,
-        dynamic=dynamic,
+        dynamic=identity.dynamic(binary, found),
         leaks=facts.leaks,
-        sizes=sizes.table(bytemap, by),
-        heaviest=_heaviest(binary, facts.packages),
+        sizes=listing(bytemap, asked),
+        heaviest=_heaviest(binary, found),
         reclaimable=reclaimable(
-            binary.image, facts.build, symbols if identity.has_symbols(binary) else None, debug, facts.leaks
+            binary.image, build, symbols if identity.has_symbols(binary) else None, debug, facts.leaks
         ),
-        modules=sizes.table(bytemap, ("module",)),
-        unread=_unread(binary),
-        disputes=[
-            report.DisputeRow(d.start, d.end - d.start, list(d.claimants))
-            for d in bytemap.disputes[: report.MOST_DISPUTES]
-        ],
+        modules=listing(bytemap, Question(("module",), asked.view)),
+        unread=mapping.unread(binary),
+        disputes=seen.disputes,
+        unknown=seen.unknown,
+        unknown_bytes=seen.unknown_bytes,
+        section_only_bytes=seen.section_only_bytes,
     )
 
 
@@ -177,55 +172,36 @@ def _heaviest(binary: Binary, found: Packages | None) -> list[report.HeavyFuncti
     return heaviest(table, found, table.funcs.size.astype("int64"), TOP)
 
 
-def _unread(binary: Binary) -> list[report.Unread]:
-    """Every problem, those that parsers keep in their results included, in file order."""
-    rows = [report.Unread(p.structure, p.offset, p.reason) for p in binary.problems()]
-    info, tables, ids = binary.maybe(buildinfo.PARSER), binary.maybe(dwarf.PARSER), binary.maybe(buildid.PARSER)
-    rows += [report.Unread("buildinfo", info.offset, reason) for reason in info.mod.problems] if info else []
-    rows += [report.Unread("DWARF", 0, reason) for reason in (tables.problems if tables else ())]
-    rows += [report.Unread("build ID", 0, reason) for reason in (ids.problems if ids else ())]
-    if binary.file.changed:
-        rows.append(report.Unread("file", 0, f"changed while it was read: {binary.file.expected} bytes at first"))
-    return rows
-
-
-def _universal(binary: Binary, by: Sequence[str], progress: Progress) -> report.Inspection:
-    """A universal Mach-O file: an account per slice; sizes and unread of all of them, moved to the file's offsets."""
-    from goforensics.containers.macho import fat_claims
-
-    documents, claims = [], list(fat_claims(binary.file.data))
+def _universal(binary: Binary, asked: Question, progress: Progress) -> report.Inspection:
+    """A universal Mach-O file: an account per slice, and what can be told of all of them at the file's offsets."""
+    documents, claims = [], []
     for part in binary.slices:
         facts = _facts(part, progress)
-        image = part.image
-        mine = sizes.claims(part, facts.packages, facts.modules)
-        bytemap = ByteMap.build(len(image.data), mine)
-        documents.append(_document(part, facts, bytemap, by, progress))
-        claims += [sizes.in_slice(claim, image) for claim in mine]
-    whole = ByteMap.build(len(binary.file.data), [*claims, *sizes.padding(binary.file.data, claims)])
-    return _joined(binary, documents, whole, by)
+        mine = mapping.image_claims(part, facts.owners)
+        documents.append(_document(part, facts, mapping.image_map(part, mine, asked.painted), asked, progress))
+        claims.append(mine)
+    return _joined(binary, documents, mapping.universal(binary, claims, asked.painted), asked)
 
 
-def _joined(binary: Binary, documents: list[report.Inspection], whole: ByteMap, by: Sequence[str]) -> report.Inspection:
-    first = documents[0]
+def _joined(binary: Binary, documents: list[report.Inspection], whole: ByteMap, asked: Question) -> report.Inspection:
+    first, seen = documents[0], evidence(whole)
     images = [part.image for part in binary.slices]
-    slices = [report.Slice(image.goarch, image.base, len(image.data)) for image in images]
     file = msgspec.structs.replace(
         first.file,
         format="macho-fat",
         size=len(binary.file.data),
         sha256=identity.sha256(binary.file.data),
-        slices=slices,
+        slices=[report.Slice(image.goarch, image.base, len(image.data)) for image in images],
     )
-    unread = [
-        report.Unread(row.structure, row.offset + image.base, f"{image.goarch}: {row.reason}")
-        for document, image in zip(documents, images, strict=True)
-        for row in document.unread
-    ]
     return msgspec.structs.replace(
         first,
         file=file,
-        sizes=sizes.table(whole, by),
-        modules=sizes.table(whole, ("module",)),
-        unread=unread,
+        sizes=listing(whole, asked),
+        modules=listing(whole, Question(("module",), asked.view)),
+        unread=mapping.unread_everywhere(binary),
+        disputes=seen.disputes,
+        unknown=seen.unknown,
+        unknown_bytes=seen.unknown_bytes,
+        section_only_bytes=seen.section_only_bytes,
         slices=documents,
     )

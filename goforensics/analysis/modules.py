@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from goforensics.report import Kind
 
 STD = "std"
+C = "(C)"  # the package of what a C compiler made
 RUNTIME = re.compile(
     r"(?:runtime|internal/runtime|internal/(?:abi|bytealg|chacha8rand|cpu|goarch|goexperiment|goos))(?:/|$)"
 )
@@ -45,6 +46,8 @@ class Modules:
 
     def home(self, package: str) -> Home:
         """The module of a package, "main" included."""
+        if package == C:
+            return Home(C, "c")
         if not package:
             return Home("", "shared")  # made by the compiler for types of several packages
         if package == "main" or package.startswith("main."):

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from goforensics.containers.image import Words
 
 Flags = NDArray[np.bool_]
+LARGE = 256  # bytes: what is worth a doubt
+NEIGHBOURS = 9  # objects before one that show how large it should be
+ALIGNMENT = 32  # the most that the linker leaves between two
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,21 @@ def cut(free: Sequence[tuple[int, int, str]], known: Sequence[Extents], starts: 
     kind = np.array([number[name] for _, _, name in areas], np.int32)[area]
     structure = np.where(inside, code[np.maximum(which, 0)] if len(code) else 0, kind).astype(np.int32)
     return Objects(begins, stops, structure, structures, np.isin(begins, starts))
+
+
+def false_starts(found: Objects, doubtful: Words) -> Words:
+    """Of the addresses `doubtful`, those where most likely nothing begins: they cut a large object in two.
+
+    The linker sorts the objects of a section by size; of what a false start leaves, one part is out of order.  Large
+    objects that begin at odd addresses are few: only there a start is doubted.
+    """
+    size = (found.end - found.start).astype(np.int64)
+    here = np.flatnonzero(np.isin(found.start, doubtful) & (found.start % 4 > 0))
+    here = here[here >= NEIGHBOURS]
+    here = here[(size[here] + size[here - 1] >= LARGE) & (found.end[here - 1] == found.start[here])]
+    usual = np.median(size[here[:, None] - np.arange(2, NEIGHBOURS + 1)], axis=1) if len(here) else np.empty(0)
+    small = (size[here - 1] < usual - ALIGNMENT) | (size[here] < size[here - 1] - ALIGNMENT)
+    return found.start[here[small]]
 
 
 def _disjoint(known: Sequence[Extents], number: dict[str, int]) -> tuple[Words, Words, NDArray[np.int32]]:

@@ -39,17 +39,16 @@ class Pairs:
         return Pairs(key // width, key % width, np.bincount(place, weights=self.weight))
 
     def __add__(self, other: Pairs) -> Pairs:
-        return Pairs(
-            np.r_[self.item, other.item], np.r_[self.package, other.package], np.r_[self.weight, other.weight]
-        )
+        return Pairs(np.r_[self.item, other.item], np.r_[self.package, other.package], np.r_[self.weight, other.weight])
 
     def only(self, keep: NDArray[np.bool_]) -> Pairs:
         """Those pairs of which `keep` (u,) is true."""
         return Pairs(self.item[keep], self.package[keep], self.weight[keep])
 
 
-def spread_out(count: int, said: Pairs, fixed: Numbers, single: NDArray[np.bool_], edges: tuple[Numbers, Numbers],
-               rank: Numbers) -> Pairs:
+def spread_out(
+    count: int, said: Pairs, fixed: Numbers, single: NDArray[np.bool_], edges: tuple[Numbers, Numbers], rank: Numbers
+) -> Pairs:
     """Who owns each of `count` objects.
 
     `fixed` (count,) is the package that an object names itself, -1 for none: nothing else is said of it.  `said` is
@@ -71,7 +70,15 @@ def spread_out(count: int, said: Pairs, fixed: Numbers, single: NDArray[np.bool_
         origin, target = origin[~ready], target[~ready]
         late = single[more.item] & (length[more.item] > 0)  # a variable that code refers to is that code's
         found = _lowest((found + more.only(~late)).merged(), single, rank)
-    return found
+    return _lowest((found + _by_parts(found, count, edges)).merged(), single, rank)
+
+
+def _by_parts(found: Pairs, count: int, edges: tuple[Numbers, Numbers]) -> Pairs:
+    """What nobody refers to is kept for reflection: it belongs to the owners of what it is made of."""
+    first, length = _rows(found, count)
+    whole, part = edges
+    rows = (length[whole] == 0) & (length[part] > 0)
+    return _handed_on(found, first, length, part[rows], whole[rows])
 
 
 def _rows(pairs: Pairs, count: int) -> tuple[Numbers, Numbers]:

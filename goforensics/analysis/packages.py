@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from goforensics.sections.arrays import Offsets, string_ends, strings
 from goforensics.sections.pclntab import Pclntab
 
+Codes = NDArray[np.int32]
 GENERATED = ("type:.", "type..", "go:", "go.(")  # symbols that the compiler or the linker makes up
 EQUALITY = re.compile(r"type[:.]\.(?:eq|hash)\.(.*)", re.DOTALL)
 ESCAPE = re.compile("%([0-9a-f]{2})")
@@ -29,21 +30,50 @@ class Packages:
     codes: NDArray[np.int32]  # (n,)
     names: list[str]
     directory: dict[str, str]  # package -> directory of its files, as far as the file table tells
+    unit: NDArray[np.int32]  # (n,) the package in whose compilation the function was made: that of an instance's user
+
+
+class PackageNames:
+    """Packages as numbers, those of the functions first: types and symbols name packages that have no code."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.all = list(names)
+        self._number = {name: i for i, name in enumerate(self.all)}
+
+    def __getitem__(self, name: str) -> int:
+        """The number of a package, which it gets when first asked for."""
+        if name not in self._number:
+            self._number[name] = len(self.all)
+            self.all.append(name)
+        return self._number[name]
 
 
 def packages(table: Pclntab) -> Packages:
     """The package of each function in the table."""
-    name, end = table.funcs.name, string_ends(table.data, table.funcs.name)
+    codes, names = _cut(table, table.funcs.name)
+    codes, names = _generated(table, codes, names)
+    codes, directory = _by_file(table, codes, names)
+    return Packages(codes, names, directory, _units(table, codes, len(names)))
+
+
+def packages_of_names(table: Pclntab, name: Offsets, names: PackageNames) -> NDArray[np.int64]:
+    """(n,) the package that each function name at an offset of the table begins with."""
+    distinct, place = np.unique(name, return_inverse=True)
+    codes, cut = _cut(table, distinct)
+    return np.array([names[path] for path in cut], np.int64)[codes][place]
+
+
+def _cut(table: Pclntab, name: Offsets) -> tuple[NDArray[np.int32], list[str]]:
+    """(n,) which of the distinct packages each of the names at these offsets begins with, "" the first of them."""
+    end = string_ends(table.data, name)
     base = int(name.min(initial=len(table.data)))
     data = bytes(table.data[base : int(end.max(initial=base))])
-    low, high = _spans(np.frombuffer(data, np.uint8), name - base, end - base)
+    low, high = spans(np.frombuffer(data, np.uint8), name - base, end - base)
     index: dict[bytes, int] = {b"": 0}
     codes = np.array(
         [index.setdefault(data[a:b], len(index)) for a, b in zip(low.tolist(), high.tolist(), strict=True)], np.int32
     )
-    names = [path_of(raw.decode("utf-8", "backslashreplace")) for raw in index]
-    found = Packages(codes, names, {})
-    return _by_file(table, _generated(table, found))
+    return codes, [path_of(raw.decode("utf-8", "backslashreplace")) for raw in index]
 
 
 def package_of(symbol: str) -> str:
@@ -63,7 +93,7 @@ def path_of(prefix: str) -> str:
     return ESCAPE.sub(lambda m: chr(int(m[1], 16)), prefix)
 
 
-def _spans(data: NDArray[np.uint8], start: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:
+def spans(data: NDArray[np.uint8], start: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:
     """(n,) start and end of the package's path within each name; equal where there is none."""
 
     def positions(characters: bytes) -> Offsets:
@@ -85,40 +115,63 @@ def _first(positions: Offsets, start: Offsets, end: Offsets) -> Offsets:
     return found
 
 
-def _generated(table: Pclntab, found: Packages) -> Packages:
+def _units(table: Pclntab, codes: Codes, count: int) -> Codes:
+    """(n,) the package of most of the functions that were compiled together.
+
+    Functions of one unit share their part of the cutab.  Names tell the package that a function is declared in, which
+    is another's for instances of generic functions, and for what is linked under another name.
+    """
+    unit, number = np.unique(table.funcs.cu, return_inverse=True)
+    if len(unit) < 2:
+        return codes  # layout 1.2 has no cutab
+    own = (codes > 0) & ~_instances(table)
+    pairs, votes = np.unique((number * count + codes)[own], return_counts=True)
+    order = np.lexsort([votes, pairs // count])
+    package = np.zeros(len(unit), np.int32)
+    package[pairs[order] // count] = pairs[order] % count  # the one with the most votes comes last
+    found = np.where(table.funcs.cu >= 0, package[number], 0)
+    return np.where(found > 0, found, codes).astype(np.int32)
+
+
+def _instances(table: Pclntab) -> NDArray[np.bool_]:
+    """(n,) which functions are instances of generic ones: they have type arguments in brackets."""
+    start, end = table.funcs.name, string_ends(table.data, table.funcs.name)
+    low = int(start.min(initial=0))
+    brackets = np.flatnonzero(np.frombuffer(table.data[low : int(end.max(initial=low))], np.uint8) == ord("[")) + low
+    found: NDArray[np.bool_] = np.searchsorted(brackets, start) < np.searchsorted(brackets, end)
+    return found
+
+
+def _generated(table: Pclntab, codes: Codes, names: list[str]) -> tuple[Codes, list[str]]:
     """Equality and hash functions go to the package of their type; other made-up symbols to none."""
-    suspects = [i for i, name in enumerate(found.names) if name.startswith(("type:", "type.", "go:")) or name == "go"]
-    rows = np.flatnonzero(np.isin(found.codes, suspects))
-    codes, names = found.codes.copy(), list(found.names)
-    index = {name: i for i, name in enumerate(names)}
+    suspects = [
+        i for i, name in enumerate(names) if name.startswith(("type:", "type.", "go:")) or name in ("go", "type")
+    ]
+    rows = np.flatnonzero(np.isin(codes, suspects))
+    codes, found = codes.copy(), PackageNames(names)
     for row, symbol in zip(rows.tolist(), strings(table.data, table.funcs.name[rows]), strict=True):
-        package = package_of(symbol)
-        if package not in index:
-            index[package] = len(names)
-            names.append(package)
-        codes[row] = index[package]
-    return Packages(codes, names, {})
+        codes[row] = found[package_of(symbol)]
+    return codes, found.all
 
 
-def _by_file(table: Pclntab, found: Packages) -> Packages:
+def _by_file(table: Pclntab, codes: Codes, names: list[str]) -> tuple[Codes, dict[str, str]]:
     """Assembly names such as memeqbody have no package: take the one whose files share the directory."""
     files, file = np.unique(table.entry_file, return_inverse=True)
     directories = [dirname(name) for name in strings(table.data, files)]
-    owner = _owners(found, file, directories)
-    codes = found.codes.copy()
+    owner = _owners(codes, len(names), file, directories)
+    codes = codes.copy()
     for row in np.flatnonzero(codes == 0).tolist():
         codes[row] = owner.get(directories[file[row]], 0)
-    by_package = {found.names[code]: directory for directory, code in owner.items()}
-    return Packages(codes, found.names, by_package)
+    return codes, {names[code]: directory for directory, code in owner.items()}
 
 
-def _owners(found: Packages, file: NDArray[np.int64], directories: Sequence[str]) -> dict[str, int]:
+def _owners(codes: Codes, count: int, file: NDArray[np.int64], directories: Sequence[str]) -> dict[str, int]:
     """For each directory the package with the most functions that begin in one of its files."""
-    pairs, counts = np.unique(file * len(found.names) + found.codes, return_counts=True)
+    pairs, counts = np.unique(file * count + codes, return_counts=True)
     votes: dict[str, dict[int, int]] = {}
-    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-        where, code = divmod(pair, len(found.names))
+    for pair, number in zip(pairs.tolist(), counts.tolist(), strict=True):
+        where, code = divmod(pair, count)
         if code and directories[where]:
             tally = votes.setdefault(directories[where], {})
-            tally[code] = tally.get(code, 0) + count
+            tally[code] = tally.get(code, 0) + number
     return {directory: max(sorted(tally), key=tally.__getitem__) for directory, tally in votes.items()}

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from contextlib import suppress
 
 import numpy as np
 
-from goforensics.analysis import code_bytes, data_bytes
-from goforensics.analysis.data import data_owners
+from goforensics.analysis import code_bytes, data_bytes, debug_bytes, pclntab_bytes, symbol_bytes
+from goforensics.analysis.data import DataOwners, data_owners
 from goforensics.analysis.modules import Modules
-from goforensics.analysis.packages import Packages
-from goforensics.analysis.vocabulary import Vocabulary
+from goforensics.analysis.packages import PackageNames, Packages
+from goforensics.analysis.vocabulary import Holdings, Vocabulary
 from goforensics.binary import Binary
 from goforensics.bytemap import ByteMap, Claims, Labels, Level
 from goforensics.containers.image import Image, Role
 from goforensics.errors import FormatError
-from goforensics.report import Kind, SizeRow, Sizes
+from goforensics.report import Kind
 from goforensics.sections import buildid, buildinfo, dwarf, functions, moduledata, pclntab, pcparts, symtab
+from goforensics.sections.functions import Functions
 from goforensics.sections.protocol import Parser
 
 PARSERS: tuple[Parser[object], ...] = (pcparts.PARSER, symtab.PARSER, dwarf.PARSER, buildinfo.PARSER, buildid.PARSER)  # type: ignore[assignment]
@@ -44,20 +45,34 @@ def claims(binary: Binary, packages: Packages | None, modules: Modules) -> list[
     placed = binary.maybe(functions.PARSER) if packages is not None else None
     if packages is None or placed is None:
         return [*found, *_sections(image, found)]
-    table = binary.read(pclntab.PARSER)
-    found += code_bytes.claims(image, placed, Vocabulary(table, packages, packages.names, modules))
-    found += _data(binary, packages, modules, found)
+    names, items = PackageNames(packages.names), pclntab_bytes.holdings(binary)
+    owners = _data_owners(binary, packages, names, [*found, pclntab_bytes.structures(items)])
+    held = [items, *_tables(binary, names, packages, placed)]
+    words = Vocabulary(binary.read(pclntab.PARSER), packages, names.all, modules)
+    found += code_bytes.claims(image, placed, words)
+    found += [claim for holding in held for claim in words.claims(holding)]
+    if owners is not None:
+        found += data_bytes.claims(image, owners, words)
     return [*found, *_sections(image, found)]
 
 
-def _data(binary: Binary, packages: Packages, modules: Modules, known: Sequence[Claims]) -> list[Claims]:
-    """Loaded data that no other structure holds; none without moduledata, for then nothing says where Go's is."""
+def _tables(binary: Binary, names: PackageNames, packages: Packages, placed: Functions) -> Iterator[Holdings]:
+    """The symbol table and the debug sections; what cannot be split stays what its parser says it is."""
+    symbols = binary.maybe(symtab.PARSER)
+    if symbols is not None:
+        with suppress(FormatError):
+            yield from symbol_bytes.holdings(binary.image, symbols, names, packages, placed)
+    if binary.maybe(dwarf.PARSER) is not None:
+        with suppress(FormatError):
+            yield from debug_bytes.holdings(binary, names, packages, placed)
+
+
+def _data_owners(binary: Binary, packages: Packages, names: PackageNames, known: Sequence[Claims]) -> DataOwners | None:
+    """Of loaded data that no other structure holds; None without moduledata, for then nothing says where Go's is."""
     module = binary.maybe(moduledata.PARSER)
     if module is None:
-        return []
-    owners = data_owners(binary, data_bytes.free_memory(binary.image, module, known), packages)
-    words = Vocabulary(binary.read(pclntab.PARSER), packages, owners.packages, modules)
-    return data_bytes.claims(binary.image, owners, words)
+        return None
+    return data_owners(binary, data_bytes.free_memory(binary.image, module, known), packages, names)
 
 
 def in_slice(claim: Claims, image: Image) -> Claims:
@@ -72,15 +87,6 @@ def in_slice(claim: Claims, image: Image) -> Claims:
         else Labels(section.codes, [f"{image.goarch}:{name}" for name in section.names])
     )
     return Claims(moved.source, moved.level, moved.starts, moved.ends, {**moved.labels, "section": named})
-
-
-def table(bytemap: ByteMap, by: Sequence[str]) -> Sizes:
-    """The map grouped by columns; rows sum to its size."""
-    rows = [
-        SizeRow(name=row.path[-1], path=list(row.path), kind=cast(Kind, row.origin), bytes=row.bytes)
-        for row in bytemap.group(by)
-    ]
-    return Sizes(by=list(by), rows=rows)
 
 
 def _container(image: Image) -> list[Claims]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goforensics.analysis.modules import Modules
 from goforensics.analysis.packages import Packages
-from goforensics.bytemap import SHARED, Labels, Shares
+from goforensics.bytemap import SHARED, Claims, Labels, Level, Shares
 from goforensics.sections.pclntab import Pclntab
 
 Numbers = NDArray[np.int64]
@@ -32,6 +32,23 @@ class FunctionNames(Sequence[str]):
     def __getitem__(self, i: int) -> str:  # type: ignore[override]
         count = len(self.table.funcs.name)
         return self.table.names[i] if i < count else ("", SHARED)[i - count]
+
+
+@dataclass(frozen=True, eq=False)
+class Holdings:
+    """Ranges of the image with the owners of each, before owners have names; a range without an owner has none."""
+
+    source: str  # as in Claims
+    kind: str  # of the byte map's kinds
+    structure: str | Labels
+    start: Numbers  # (m,) offsets in the image
+    end: Numbers  # (m,)
+    item: Numbers  # (u,) increasing: a range that the owner below uses
+    owner: Numbers  # (u,) number of a function or, if `of_packages`, of a package
+    weight: NDArray[np.float64] | None = None  # (u,) None: each use counts the same
+    of_packages: bool = True
+    basis: str = "structure"
+    origin: str = "metadata"  # of ranges without an owner
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +105,20 @@ class Vocabulary:
     def _everyone(self) -> dict[str, Labels]:
         every = self.labels(np.arange(self.count + len(self.packages)))
         return {name: label for name, label in every.items() if isinstance(label, Labels)}
+
+    def claims(self, held: Holdings) -> list[Claims]:
+        """The ranges with their owners' names; those without an owner as the structure that they are."""
+        count = len(held.start)
+        weight = np.ones(len(held.item)) if held.weight is None else held.weight
+        owner = held.owner + self.count if held.of_packages else held.owner
+        labels = self.shared(count, held.item, owner, weight)
+        labels |= {"structure": held.structure, "kind": held.kind, "basis": held.basis}
+        owned = np.bincount(held.item, minlength=count) > 0
+        rest: dict[str, Labels | str] = {"structure": held.structure, "kind": held.kind, "origin": held.origin}
+        claims = Claims(held.source, Level.ITEM, held.start, held.end, labels)
+        if owned.all():
+            return [claims]
+        return [claims.only(owned), Claims(f"{held.source}.rest", Level.ITEM, held.start, held.end, rest).only(~owned)]
 
     def shared(self, count: int, item: Numbers, owner: Numbers, weight: NDArray[np.float64]) -> dict[str, Labels | str]:
         """Labels of `count` items of which each of `item` (u,), increasing, has an `owner` with a `weight`.

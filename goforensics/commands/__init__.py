@@ -27,6 +27,7 @@ class Result:
 
     document: Document
     exit_code: int = 0
+    warning: str = ""  # one line for a person, where the format of the document may have no place for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,19 @@ import click
 
 from goforensics.commands import Outcome, Progress, Result, each
 from goforensics.errors import UsageError
+from goforensics.question import COLUMNS, VIEWS, ViewName, columns, parse_filter
 from goforensics.renderers import View
 
 if TYPE_CHECKING:
-    from goforensics.report import Document, Inspection
+    from goforensics.report import Inspection, Sizes
 
-COLUMNS = ("section", "structure", "module", "package", "symbol", "kind", "origin", "basis", "users")  # of the map
 EXAMPLES = """
 \b
 Examples:
   goforensics inspect ./app
   goforensics inspect ./app --by module --top 30
-  goforensics inspect ./app --by section,structure
+  goforensics inspect ./app --by module,package --view apportioned
+  goforensics inspect ./app --by symbol --filter package=net/... --filter kind=code
   goforensics inspect ./app --format json -o app.json
   goforensics inspect bin/* --format json | jq '.[].leaks.paths'
   curl -sL https://example.com/app | goforensics inspect -
@@ -34,15 +34,18 @@ in a file could not be read (listed under "unread"), the rest is reported.
 
 def _columns(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     """`--by`'s value as column names."""
-    names = tuple(name.strip() for name in value.split(","))
-    for name in names:
-        if name not in COLUMNS:
-            near = difflib.get_close_matches(name.lower(), COLUMNS, 1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(COLUMNS)}"
-            raise click.BadParameter(f"there is no column {name!r}; {hint}")
-    if len(set(names)) < len(names):
-        raise click.BadParameter("a column is named twice")
-    return names
+    try:
+        return columns([name.strip() for name in value.split(",")])
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _filters(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of `--filter`, once they make sense."""
+    try:
+        return tuple(str(parse_filter(text)) for text in value)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(epilog=EXAMPLES, short_help="Tell everything about a Go executable.")
@@ -54,7 +57,24 @@ def _columns(context: click.Context, parameter: click.Parameter, value: str) -> 
     default="section",
     show_default=True,
     callback=_columns,
-    help=f"Group the bytes by these, comma-separated: {', '.join(COLUMNS)}.",
+    help=f"Group the bytes by these, comma-separated, each within the one before: {', '.join(COLUMNS)}.",
+)
+@click.option(
+    "--view",
+    type=click.Choice(VIEWS),
+    default="owned",
+    show_default=True,
+    help="owned: each byte once, and bytes that several packages use are (shared); apportioned: shared bytes divided "
+    "by the number of uses.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    metavar="COLUMN=VALUE",
+    multiple=True,
+    callback=_filters,
+    help="Only rows with this value, as listings show it; net/... is net and everything below.  May be given several "
+    "times: all must hold.",
 )
 @click.option(
     "--top",
@@ -62,7 +82,7 @@ def _columns(context: click.Context, parameter: click.Parameter, value: str) -> 
     type=click.IntRange(min=1),
     default=15,
     show_default=True,
-    help="Show at most N rows of a listing as text; JSON always has all.",
+    help="Show at most N rows of each level of a listing as text; JSON always has all.",
 )
 @click.option(
     "--sort",
@@ -78,6 +98,8 @@ def command(
     files: tuple[str, ...],
     format_: str,
     by: tuple[str, ...],
+    view: ViewName,
+    filters: tuple[str, ...],
     top: int,
     sort: str,
     output: str | None,
@@ -89,7 +111,7 @@ def command(
     if files.count("-") > 1:
         raise UsageError("standard input can be read only once")
     return Outcome(
-        results=each(files, lambda path: _one(path, by, sort, progress)),
+        results=each(files, lambda path: _one(path, by, view, filters, sort, progress)),
         format=format_,
         view=View(top=top),
         inputs=files,
@@ -98,14 +120,14 @@ def command(
     )
 
 
-def _one(path: str, by: Sequence[str], sort: str, progress: Progress) -> Result:
+def _one(path: str, by: Sequence[str], view: ViewName, filters: Sequence[str], sort: str, progress: Progress) -> Result:
     """Inspect one file."""
     # Not at the top: NumPy and its kin take longer to import than --help may.
     from goforensics.analysis.inspect import inspect
     from goforensics.binary import open as open_binary
 
     with progress(path) as tell:
-        inspection = inspect(open_binary(path), by, progress=tell)
+        inspection = inspect(open_binary(path), by, tell, view=view, filters=filters)
     document = _by_name(inspection) if sort == "name" else inspection
     return Result(document, 3 if _partial(inspection) else 0)
 
@@ -114,11 +136,16 @@ def _partial(inspection: Inspection) -> bool:
     return bool(inspection.unread) or any(map(_partial, inspection.slices))
 
 
-def _by_name(inspection: Inspection) -> Document:
+def _by_name(inspection: Inspection) -> Inspection:
     """The same document with its size rows in alphabetical order."""
     import msgspec
 
-    rows = sorted(inspection.sizes.rows, key=lambda row: (row.path, row.kind))
-    sizes = msgspec.structs.replace(inspection.sizes, rows=rows)
-    slices = [_by_name(each_slice) for each_slice in inspection.slices]
-    return msgspec.structs.replace(inspection, sizes=sizes, slices=slices)
+    def ordered(sizes: Sizes) -> Sizes:
+        return msgspec.structs.replace(sizes, rows=sorted(sizes.rows, key=lambda row: (row.path, row.kind)))
+
+    return msgspec.structs.replace(
+        inspection,
+        sizes=ordered(inspection.sizes),
+        modules=ordered(inspection.modules),
+        slices=[_by_name(each_slice) for each_slice in inspection.slices],
+    )

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from goforensics.renderers import View
-from goforensics.report import Document
+from goforensics.report import ByteMapDocument, Document
+
+BATCH = 8192  # rows in one piece of text
 
 
 def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:
-    """Indented JSON in UTF-8; every row, whatever `view` shows a person."""
+    """Indented JSON in UTF-8; every row, whatever `view` shows a person.  The rows of a byte map take a line each."""
     if not many:
-        yield from (_json(document) + "\n" for document in documents)
+        for document in documents:
+            yield from _pieces(document)
+            yield "\n"
         return
     opening = "[\n"
     for document in documents:
-        yield opening + _json(document)
+        yield opening
+        yield from _pieces(document)
         opening = ",\n"
     yield "\n]\n" if opening == ",\n" else "[]\n"
 
 
-def _json(document: Document) -> str:
+def _pieces(document: Document) -> Iterator[str]:
+    if not isinstance(document, ByteMapDocument):
+        yield msgspec.json.format(_json(document), indent=2).decode()
+        return
+    # `rows` comes last: what stands before it is the same document without any.
+    bare = msgspec.json.format(_json(msgspec.structs.replace(document, rows=[])), indent=2).decode()
+    yield bare.removesuffix("]\n}")
+    rows, separator = iter(document.rows), "\n    "
+    while batch := list(islice(rows, BATCH)):
+        lines = [_json(row).decode() for row in batch]
+        yield separator + ",\n    ".join(lines)
+        separator = ",\n    "
+    yield "\n  ]\n}"
+
+
+def _json(document: Document) -> bytes:
     try:
-        text = msgspec.json.encode(document)
+        return msgspec.json.encode(document)
     except UnicodeEncodeError:
-        text = msgspec.json.encode(_encodable(msgspec.to_builtins(document)))
-    return msgspec.json.format(text, indent=2).decode()
+        return msgspec.json.encode(_encodable(msgspec.to_builtins(document)))
 
 
 def _encodable(value: Any) -> Any:

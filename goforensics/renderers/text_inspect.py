@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from goforensics.renderers import View
+from goforensics.renderers import View, text_sizes
 from goforensics.renderers.text_tables import (
     Listing,
     Share,
@@ -23,19 +21,18 @@ from goforensics.renderers.text_tables import (
     verdicts,
 )
 from goforensics.renderers.text_verdicts import KINDS, certainty, findings
-from goforensics.report import HeavyFunction, Inspection, Module, Sizes
+from goforensics.report import HeavyFunction, Inspection, Module, UnknownRange
 
 FORMATS = {"elf": "ELF", "pe": "PE", "macho": "Mach-O", "macho-fat": "universal Mach-O"}
 HEAVIEST = 5  # functions of either list
 EXAMPLES = 2  # paths of a group
 SECTIONS = 40
-WITH_KIND = {"module", "package", "symbol"}  # columns whose rows are mostly of one kind, which says much
 
 
 def parts(document: Inspection, view: View) -> Iterator[RenderableType]:
     """The report in its parts, leaving out those of which the document has nothing."""
     yield Group(_identity(document), verdicts(findings(document), view))
-    tables = (_sizes, _pclntab, _leaks, _heaviest, _reclaimable, _build, _sections, _disputes, _unread)
+    tables = (text_sizes.parts, _pclntab, _leaks, _heaviest, _reclaimable, _build, _sections, _evidence, _unread)
     for table in tables:
         yield from table(document, view)
     for image in document.slices[1:]:  # the first is what the parts above told of
@@ -75,37 +72,6 @@ def _stripped(document: Inspection) -> str:
     if gone.symtab and gone.dwarf:
         return "stripped"
     return "no symbol table" if gone.symtab else "no DWARF" if gone.dwarf else "not stripped"
-
-
-def _sizes(document: Inspection, view: View) -> Iterator[RenderableType]:
-    for sizes in (document.sizes, document.modules):
-        if sizes is document.sizes or sizes.by != document.sizes.by:
-            listing = shares(_merged(sizes), document.file.size, view.top)
-            yield section(f"Where the bytes went, by {', '.join(sizes.by)}", listing)
-
-
-def _merged(sizes: Sizes) -> list[Share]:
-    """One row a name: its kinds are added up, and the largest is named."""
-    kinds: dict[tuple[str, ...], Counter[str]] = {}
-    for row in sizes.rows:
-        kinds.setdefault(tuple(row.path), Counter())[row.kind] += row.bytes
-    rows = [Share(_name(path), of.total(), _note(path, of, sizes.by)) for path, of in kinds.items()]
-    paths = [row.path for row in sizes.rows]
-    # In order of size, merging may have changed the order.
-    return rows if paths == sorted(paths) else sorted(rows, key=lambda row: -row.bytes)
-
-
-def _name(path: tuple[str, ...]) -> str:
-    """The columns' values, without those that the next one begins with: a package's path has its module's in it."""
-    kept = [one for one, after in pairwise(path) if not after.startswith(one)]
-    return " / ".join([*kept, path[-1]])
-
-
-def _note(path: tuple[str, ...], kinds: Counter[str], by: list[str]) -> str:
-    ((largest, _),) = kinds.most_common(1)
-    if not WITH_KIND & set(by) or "kind" in by or path[-1] == f"({largest})":
-        return ""
-    return largest if len(kinds) == 1 else f"{largest} +{len(kinds) - 1}"
 
 
 def _pclntab(document: Inspection, view: View) -> Iterator[RenderableType]:
@@ -197,15 +163,27 @@ def _sections(document: Inspection, view: View) -> Iterator[RenderableType]:
     yield section("Sections", table, note=f"{len(rows):,}")
 
 
-def _disputes(document: Inspection, view: View) -> Iterator[RenderableType]:
-    rows = document.disputes
-    if not rows:
+def _evidence(document: Inspection, view: View) -> Iterator[RenderableType]:
+    """Where the account is contradictory or ends."""
+    disputes, unknown = document.disputes, document.unknown
+    if not disputes and not unknown:
         return
     table = Listing("<", ">", ">")
-    for row in rows[: view.top]:
-        table.add(" and ".join(row.claimants), row.size, f"at {row.offset:#x}")
-    table.left_out(len(rows) - view.top, "ranges")
-    yield section("Bytes that two structures claim", table)
+    for row in disputes[: view.top]:
+        table.add(f"claimed by {' and '.join(row.claimants)}", row.size, f"at {row.offset:#x}")
+    table.left_out(len(disputes) - view.top, "such ranges")
+    for each in _largest(unknown, view.top):
+        known = "only its section is known" if each.known else "nothing is known"
+        table.add(f"{each.section or '(no section)'}: {known}", each.size, f"at {each.offset:#x}")
+    table.left_out(len(unknown) - view.top, "such ranges")
+    known = f"{size(document.unknown_bytes)} unknown, {document.section_only_bytes:,} known by their section only"
+    yield section("Evidence", table, note=known if unknown else "")
+
+
+def _largest(rows: list[UnknownRange], top: int) -> list[UnknownRange]:
+    """The ranges to look at first, in file order: those of which nothing is known, then the large ones."""
+    chosen = sorted(rows, key=lambda row: (row.known is not None, -row.size))[:top]
+    return sorted(chosen, key=lambda row: row.offset)
 
 
 def _unread(document: Inspection, view: View) -> Iterator[RenderableType]:

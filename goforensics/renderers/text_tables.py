@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
@@ -47,6 +47,17 @@ class Share:
     name: str
     bytes: int
     note: str = ""
+
+
+class HasBytes(Protocol):
+    """Whatever takes bytes."""
+
+    @property
+    def bytes(self) -> int:
+        """How many."""
+
+
+Sized = TypeVar("Sized", bound=HasBytes)
 
 
 def text(content: object, style: str = "") -> Text:
@@ -138,7 +149,7 @@ def shares(rows: Sequence[Share], whole: int, top: int, unit: str = "other") -> 
 
     `rows` come in the order they are to be shown; the remainder collects the smallest.
     """
-    shown, rest = _split(rows, top)
+    shown, rest = split(rows, top)
     listing = Listing("<", ">", ">", "<", scale=max((row.bytes for row in shown), default=0))
     for row in shown:
         listing.add(row.name, row.bytes, percent(row.bytes, whole), row.note, bar=row.bytes)
@@ -150,7 +161,7 @@ def shares(rows: Sequence[Share], whole: int, top: int, unit: str = "other") -> 
     return listing
 
 
-def _split(rows: Sequence[Share], top: int) -> tuple[list[Share], list[Share]]:
+def split(rows: Sequence[Sized], top: int) -> tuple[list[Sized], list[Sized]]:
     """The `top` largest in the order given, and the others; a remainder of one row is shown as itself."""
     if len(rows) <= top + 1:
         return list(rows), []

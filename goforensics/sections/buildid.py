@@ -134,7 +134,9 @@ def claims(source: Source, ids: BuildId) -> Iterator[Claims]:
     """The notes, or the text's prefix."""
     stamps = [stamp for stamp in (ids.go, ids.gnu) if stamp is not None]
     names = [stamp.structure for stamp in stamps]
-    yield Claims.of("buildid", Level.TABLE, [(s.start, s.end) for s in stamps], structure=names, kind="metadata", origin="metadata")
+    yield Claims.of(
+        "buildid", Level.TABLE, [(s.start, s.end) for s in stamps], structure=names, kind="metadata", origin="metadata"
+    )
 
 
 PARSER = Parser("buildid", decode, claims)

@@ -265,7 +265,14 @@ def _setting(rest: bytes) -> tuple[bytes, bytes]:
 
 def claims(source: Source, info: BuildInfo) -> Iterator[Claims]:
     """The blob."""
-    yield Claims.of("buildinfo", Level.TABLE, [(info.offset, info.offset + info.size)], structure=NAME, kind="metadata", origin="metadata")
+    yield Claims.of(
+        "buildinfo",
+        Level.TABLE,
+        [(info.offset, info.offset + info.size)],
+        structure=NAME,
+        kind="metadata",
+        origin="metadata",
+    )
 
 
 PARSER = Parser("buildinfo", decode, claims)

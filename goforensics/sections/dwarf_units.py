@@ -5,7 +5,7 @@ Source of truth: DWARF 5, sections 3.1, 7.5.1; Go's src/debug/dwarf/unit.go, cmd
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from goforensics.errors import FormatError
@@ -15,8 +15,17 @@ from goforensics.sections.dwarf_reader import Budget, Reader, string_at
 TAG_COMPILE_UNIT = 0x11
 NAME, STMT_LIST, LOW_PC, LANGUAGE, COMP_DIR, PRODUCER = 0x03, 0x10, 0x11, 0x13, 0x1B, 0x25
 STR_OFFSETS_BASE, ADDR_BASE, GNU_ADDR_BASE = 0x72, 0x73, 0x2133
-WANTED = frozenset((NAME, STMT_LIST, LOW_PC, LANGUAGE, COMP_DIR, PRODUCER, STR_OFFSETS_BASE, ADDR_BASE, GNU_ADDR_BASE))
+RANGES, RNGLISTS_BASE, LOCLISTS_BASE = 0x55, 0x74, 0x8C
 TEXTS = (NAME, COMP_DIR, PRODUCER)
+PLACES = (  # attributes that are offsets in other sections, of DWARF 5 and of those before
+    (STMT_LIST, ".debug_line", ".debug_line"),
+    (RNGLISTS_BASE, ".debug_rnglists", None),
+    (RANGES, ".debug_rnglists", ".debug_ranges"),
+    (LOCLISTS_BASE, ".debug_loclists", None),
+    (ADDR_BASE, ".debug_addr", None),
+    (STR_OFFSETS_BASE, ".debug_str_offsets", None),
+)
+WANTED = frozenset((*TEXTS, LOW_PC, LANGUAGE, GNU_ADDR_BASE, *(attribute for attribute, _, _ in PLACES)))
 EXTRA = {4: 8, 5: 8, 2: 8, 6: 8}  # DW_UT_skeleton, _split_compile, _type, _split_type: an ID after the header
 TYPED = (2, 6)  # DW_UT_type, DW_UT_split_type: and an offset after that
 
@@ -25,6 +34,18 @@ C_FAMILY = frozenset((
     0x01, 0x02, 0x04, 0x0C, 0x1A, 0x1D, 0x21, 0x2B, 0x2C, 0x3A, 0x8001,
 ))  # fmt: skip
 """DW_LANG_ C89 C C_plus_plus C99 C_plus_plus_11 C11 C_plus_plus_14 _17 (DWARF 6: 0x2b) C17 _20 Mips_Assembler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a unit's parts are in the debug sections, as far as its header and root entry tell."""
+
+    size: int  # bytes in .debug_info, the header included
+    at: Mapping[str, int]  # by section the least offset that it refers to, in the inflated bytes
+    texts: frozenset[str]  # the sections that its root entry's strings lie in
+
+
+NOWHERE = Places(0, {}, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +62,7 @@ class Unit:
     comp_dir: str | None
     stmt_list: int | None  # offset in the inflated .debug_line
     low_pc: int | None
+    places: Places = field(default=NOWHERE, compare=False)
 
     @property
     def is_go(self) -> bool:
@@ -59,7 +81,9 @@ class Root:
 
     offset: int
     shape: Shape
+    table: int  # offset of its abbreviations
     values: dict[int, Value]
+    size: int = 0  # bytes, the header included
     texts: dict[int, str] = field(default_factory=dict)
 
     def number(self, attribute: int) -> int | None:
@@ -89,6 +113,7 @@ def roots(info: bytes | bytearray, abbreviations: Abbreviations, order: str, bud
             begin.end = reader.offset
             root = _root(begin, start, offset_size, abbreviations, budget)
             if root is not None:
+                root.size = reader.offset - start
                 _own_texts(root, info, budget)
                 yield root
 
@@ -115,7 +140,7 @@ def _root(reader: Reader, start: int, offset_size: int, abbreviations: Abbreviat
     budget.step(INFO, start, len(specs))
     shape = Shape(version, offset_size, address_size)
     read = ((attribute, value(reader, shape, form, constant)) for attribute, form, constant in specs)
-    return Root(start, shape, {attribute: found for attribute, found in read if attribute in WANTED})
+    return Root(start, shape, table, {attribute: found for attribute, found in read if attribute in WANTED})
 
 
 def _own_texts(root: Root, info: bytes | bytearray, budget: Budget) -> None:
@@ -203,4 +228,15 @@ def _unit(root: Root, low_pc: int | None) -> Unit:
         comp_dir=root.texts.get(COMP_DIR),
         stmt_list=root.number(STMT_LIST),
         low_pc=low_pc if low_pc is not None else root.number(LOW_PC),
+        places=_places(root),
     )
+
+
+def _places(root: Root) -> Places:
+    at = {".debug_abbrev": root.table}
+    for attribute, new, old in PLACES:
+        section, offset = new if root.shape.version == 5 else old, root.number(attribute)
+        if section and offset is not None:
+            at[section] = min(offset, at.get(section, offset))
+    texts = frozenset(ref.where for attribute in TEXTS if (ref := root.ref(attribute)))
+    return Places(root.size, at, texts)

@@ -91,6 +91,17 @@ def decode_table(image: Image, table: SymbolTable) -> Symbols:
     return {"elf": _elf, "nlist": _nlist, "coff": _coff}[table.record](image, table, records, strings)
 
 
+def record_ranges(image: Image, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(start, end) in the image of each symbol's record (n,), its auxiliary records included."""
+    table, size = symbols.table, record_size(symbols.table, image.bits)
+    first = np.arange(table.count - symbols.count, table.count)
+    if table.record == "coff":
+        raw = image.bytes_at(table.offset, table.count * size, NAME)
+        first = np.flatnonzero(_primary(np.frombuffer(raw, np.uint8)[size - 1 :: size]))
+    start = table.offset + size * first.astype(np.int64)
+    return start, np.r_[start[1:], table.offset + size * table.count][: len(start)]
+
+
 def record_size(table: SymbolTable, bits: int) -> int:
     """Bytes in one record."""
     return _layout(_fields(table.record, bits), "<").itemsize

@@ -131,7 +131,7 @@ class Walk:
         self._names(at, path)
         return np.concatenate(
             [
-                self.named_by(at + np.uint64(4 * pointer + 12)),  # PtrToThis
+                self._edges(at, self.named_by(at + np.uint64(4 * pointer + 12))),  # PtrToThis
                 self._elements(at, kind),
                 self._parameters(at[kind == FUNC], behind[kind == FUNC], uncommon[kind == FUNC]),
                 self._imethods(at[kind == INTERFACE]),

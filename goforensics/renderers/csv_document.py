@@ -1,0 +1,55 @@
+"""CSV: the rows of one document under a line of names, for spreadsheets and line-by-line tools.
+
+Text from the file under test must not act where it is looked at.  Every character that a terminal would not print is
+written as its escape, so that a row is one line; a value that a spreadsheet would take for a formula gets an
+apostrophe in front, as a spreadsheet itself marks text.  Quoting would not do: it is gone before a cell is evaluated.
+JSON and Parquet have names exactly as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from goforensics.errors import UsageError
+from goforensics.renderers import View
+from goforensics.renderers.plain import plain
+from goforensics.report import ByteMapDocument, Document, MapRow
+
+BATCH = 8192  # rows in one piece of text
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width signs begin a formula too
+
+
+def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:
+    """Lines that end in a line feed; every row, whatever `view` shows a person."""
+    for document in documents:
+        if not isinstance(document, ByteMapDocument):
+            raise UsageError("only rows can be written as CSV; --format json has everything")
+        yield ",".join(MapRow.__struct_fields__) + "\n"
+        yield from _pieces(document)
+
+
+def _pieces(document: ByteMapDocument) -> Iterator[str]:
+    rows, cells = iter(document.rows), _Cells()
+    while batch := list(islice(rows, BATCH)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(map(cells.row, batch))
+        yield text.getvalue()
+
+
+class _Cells(dict[str | None, str | None]):
+    """Labels made harmless, each once."""
+
+    def __missing__(self, label: str | None) -> str | None:
+        shown = plain(label) if label is not None else None
+        self[label] = f"'{shown}" if shown and shown.startswith(FORMULA) else shown
+        return self[label]
+
+    def row(self, row: MapRow) -> tuple[object, ...]:
+        """One row's cells; the first two are numbers."""
+        offset, size, *said = msgspec.structs.astuple(row)
+        return offset, size, *map(self.__getitem__, said)
