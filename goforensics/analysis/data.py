@@ -30,6 +30,7 @@ from goforensics.sections import (
     symtab,
     types,
 )
+from goforensics.sections.arrays import among
 from goforensics.sections.protocol import Source
 from goforensics.sections.region import region
 from goforensics.sections.typewalk import INTERFACE
@@ -230,38 +231,42 @@ class _Finder:
         """
         slots = [(self.references.slot, self.references.slot_target)]
         if not len(self.image.fixed_words(0, (1 << 64) - 1)[0]):
-            slots += self._read_only_pointers()
+            slots.append(self._read_only_pointers())
         return np.concatenate([s for s, _ in slots]), np.concatenate([t for _, t in slots])
 
-    def _read_only_pointers(self) -> Iterator[tuple[Words, Words]]:
+    def _read_only_pointers(self) -> tuple[Words, Words]:
         """In what is neither a type, a name nor a string, the aligned words that must be pointers.
 
         Tables of numbers look like anything: a word counts if it points at what is pointed at anyway, if the words
         behind it are a string's or a slice's length, or if the one before says which type it points at.
         """
         pointer = self.image.pointer_size
-        known = np.unique(np.concatenate([self.references.targets, *(e.start for e in self.facts.known)]))
+        places, found = [], []
         for start, end in self._plain_read_only():
             begin = -(-start // pointer) * pointer
-            if begin + pointer > end:
-                continue
-            memory = region(self.image, begin, begin + (end - begin) // pointer * pointer, "read-only data")
-            words = memory.raw.view(self.image.word).astype(np.uint64)
-            number = np.flatnonzero(self._is_data(words))
-            number = number[self._must_be(words, number, known)].astype(np.uint64)
-            yield number * np.uint64(pointer) + np.uint64(begin), words[number.astype(np.int64)]
+            if begin + pointer <= end:
+                memory = region(self.image, begin, begin + (end - begin) // pointer * pointer, "read-only data")
+                found += [memory.raw.view(self.image.word).astype(np.uint64), np.zeros(2, np.uint64)]
+                places += [np.arange(len(found[-2]) + 2, dtype=np.uint64) * np.uint64(pointer) + np.uint64(begin)]
+        if not found:
+            return np.empty(0, np.uint64), np.empty(0, np.uint64)
+        words, place = np.concatenate(found), np.concatenate(places)
+        number = np.flatnonzero(self._is_data(words))
+        number = number[self._must_be(words, number)]
+        return place[number], words[number]
 
-    def _must_be(self, words: Words, number: Numbers, known: Words) -> NDArray[np.bool_]:
+    def _must_be(self, words: Words, number: Numbers) -> NDArray[np.bool_]:
         """(m,) whether the words at `number` (m,) are pointers, by what they point at or what is around them."""
+        known = np.unique(np.concatenate([self.references.targets, *(e.start for e in self.facts.known)]))
         around = np.r_[np.uint64(0), words, np.uint64(0), np.uint64(0)]
         before, word, length, capacity = (around[number + i] for i in range(4))
         low, high = self._string_area()
         text = (word >= low) & (word < high)
         string = text & (length > 0) & (length <= high - word)
         sliced = ~text & (length > 0) & (length <= capacity) & (capacity < len(self.image.data))
-        typed = np.isin(before, self.described)
+        typed = among(before, np.sort(self.described))
         aligned = ~text & (word % self.image.pointer_size == 0)
-        return np.isin(word, known) | string | sliced | typed | aligned
+        return among(word, known) | string | sliced | typed | aligned
 
     def _string_area(self) -> tuple[np.uint64, np.uint64]:
         try:
@@ -295,7 +300,7 @@ class _Finder:
         at = objects.start[plain & (objects.start % pointer == 0)]
         at = at[self.image.offsets_of(at) >= 0]
         words = self._words(at)
-        entry = np.isin(words, self.placed.address)
+        entry = among(words, self.placed.address)
         self.facts.fixed.append((at[entry], self._package_at(words[entry])))
 
     def _words(self, at: Words) -> Words:
@@ -348,7 +353,7 @@ class _Finder:
         for word in (1, 2):
             at = objects.start[rows] + np.uint64(word * pointer)
             inside = (at < objects.end[rows]) & (self.image.offsets_of(at) >= 0)
-            cache[rows[inside]] |= np.isin(self._words(at[inside]), self.interfaces)
+            cache[rows[inside]] |= among(self._words(at[inside]), self.interfaces)
         return cache
 
     def _referring(self, inlined: NDArray[np.bool_]) -> Numbers:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goforensics.containers.image import Words
+from goforensics.sections.arrays import among
 
 Flags = NDArray[np.bool_]
 LARGE = 256  # bytes: what is worth a doubt
@@ -68,7 +69,7 @@ def cut(free: Sequence[tuple[int, int, str]], known: Sequence[Extents], starts: 
     inside = (which >= 0) & (begins < end[np.maximum(which, 0)]) if len(start) else np.zeros(len(begins), bool)
     kind = np.array([number[name] for _, _, name in areas], np.int32)[area]
     structure = np.where(inside, code[np.maximum(which, 0)] if len(code) else 0, kind).astype(np.int32)
-    return Objects(begins, stops, structure, structures, np.isin(begins, starts))
+    return Objects(begins, stops, structure, structures, among(begins, starts))
 
 
 def false_starts(found: Objects, doubtful: Words) -> Words:
@@ -78,7 +79,7 @@ def false_starts(found: Objects, doubtful: Words) -> Words:
     objects that begin at odd addresses are few: only there a start is doubted.
     """
     size = (found.end - found.start).astype(np.int64)
-    here = np.flatnonzero(np.isin(found.start, doubtful) & (found.start % 4 > 0))
+    here = np.flatnonzero(among(found.start, doubtful) & (found.start % 4 > 0))
     here = here[here >= NEIGHBOURS]
     here = here[(size[here] + size[here - 1] >= LARGE) & (found.end[here - 1] == found.start[here])]
     usual = np.median(size[here[:, None] - np.arange(2, NEIGHBOURS + 1)], axis=1) if len(here) else np.empty(0)

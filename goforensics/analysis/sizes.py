@@ -112,7 +112,7 @@ def _sections(image: Image, known: list[Claims]) -> list[Claims]:
 
 def padding(data: memoryview, known: list[Claims]) -> list[Claims]:
     """Zeros that nothing known holds."""
-    found = ByteMap.build(len(data), known)
+    found = ByteMap.build(len(data), known, ("origin",))
     free = np.flatnonzero(found.codes["origin"] == 0)
     raw = np.frombuffer(data, np.uint8)
     spans = zip(found.bounds[free].tolist(), found.bounds[free + 1].tolist(), strict=True)

@@ -18,6 +18,7 @@ from goforensics.bytemap import SHARED, Claims, Labels, Level, Shares
 from goforensics.sections.pclntab import Pclntab
 
 Numbers = NDArray[np.int64]
+APART = ("debug", "symbols")  # origins of what can be stripped: a listing keeps it apart, whoever it is about
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Holdings:
     weight: NDArray[np.float64] | None = None  # (u,) None: each use counts the same
     of_packages: bool = True
     basis: str = "structure"
-    origin: str = "metadata"  # of ranges without an owner
+    origin: str = "metadata"  # of ranges without an owner, and of all where what they are matters more than whose
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +112,10 @@ class Vocabulary:
         count = len(held.start)
         weight = np.ones(len(held.item)) if held.weight is None else held.weight
         owner = held.owner + self.count if held.of_packages else held.owner
-        labels = self.shared(count, held.item, owner, weight)
+        apart = held.origin in APART
+        labels = self.shared(count, held.item, owner, weight, with_origin=not apart)
         labels |= {"structure": held.structure, "kind": held.kind, "basis": held.basis}
+        labels |= {"origin": held.origin} if apart else {}
         owned = np.bincount(held.item, minlength=count) > 0
         rest: dict[str, Labels | str] = {"structure": held.structure, "kind": held.kind, "origin": held.origin}
         claims = Claims(held.source, Level.ITEM, held.start, held.end, labels)
@@ -120,7 +123,9 @@ class Vocabulary:
             return [claims]
         return [claims.only(owned), Claims(f"{held.source}.rest", Level.ITEM, held.start, held.end, rest).only(~owned)]
 
-    def shared(self, count: int, item: Numbers, owner: Numbers, weight: NDArray[np.float64]) -> dict[str, Labels | str]:
+    def shared(
+        self, count: int, item: Numbers, owner: Numbers, weight: NDArray[np.float64], *, with_origin: bool = True
+    ) -> dict[str, Labels | str]:
         """Labels of `count` items of which each of `item` (u,), increasing, has an `owner` with a `weight`.
 
         An item of one owner is its; of several, it is the package's or the module's that they have in common, and
@@ -140,16 +145,17 @@ class Vocabulary:
         kind = _common(origin[package], first, length, len(origins) - 2)
         in_one = (kind == len(origins) - 2) & (common["module"][0] < len(modules) - 1)
         labels["origin"] = Labels(np.where(in_one, len(origins) - 1, kind).astype(np.int32), origins)
-        labels["users"] = self._users(length, owner, weight)
+        labels["users"] = self._users(length, owner, weight, with_origin)
         return labels
 
-    def _users(self, length: Numbers, owner: Numbers, weight: NDArray[np.float64]) -> Labels:
+    def _users(self, length: Numbers, owner: Numbers, weight: NDArray[np.float64], with_origin: bool) -> Labels:
         """Who uses each item, where several do; set 0 is empty."""
         several = length > 1
         code = np.where(several, np.cumsum(several), 0).astype(np.int32)
         kept = np.repeat(several, length)
         first = np.r_[0, 0, np.cumsum(length[several])]
-        return Labels(code, Shares(first, owner[kept].astype(np.int32), weight[kept], self._everyone))
+        called = {name: label for name, label in self._everyone.items() if with_origin or name != "origin"}
+        return Labels(code, Shares(first, owner[kept].astype(np.int32), weight[kept], called))
 
 
 def _common(code: NDArray[np.integer], first: Numbers, length: Numbers, other: int) -> NDArray[np.int32]:

@@ -102,14 +102,14 @@ def _map_layouts(walk: Walk, maps: Words) -> Iterator[NDArray[np.bool_]]:
 
 def _fill(walk: Walk) -> None:
     """Types lie close together: look right behind each for one that nothing refers to."""
-    align = np.uint64(walk.memory.pointer - 1)
+    align, done = np.uint64(walk.memory.pointer - 1), dict.fromkeys(walk.parts, 0)
     for _ in range(ROUNDS):
-        known = len(walk.seen)
-        ends = np.concatenate([end for parts in walk.parts.values() for _, _, end in parts])
-        ends = np.unique((ends + align) & ~align)
-        walk.follow(np.r_[ends, (ends + np.uint64(31)) & ~np.uint64(31)])
-        if len(walk.seen) == known:
+        fresh = [end for name, parts in walk.parts.items() for _, _, end in parts[done.get(name, 0) :]]
+        if not fresh:
             return
+        done = {name: len(parts) for name, parts in walk.parts.items()}
+        ends = np.concatenate(fresh)
+        walk.follow(np.r_[(ends + align) & ~align, (ends + np.uint64(31)) & ~np.uint64(31)])
 
 
 def _types(walk: Walk) -> Types:

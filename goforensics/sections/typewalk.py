@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goforensics.containers.image import Words
-from goforensics.sections.arrays import spread
+from goforensics.sections.arrays import among, spread
 from goforensics.sections.region import Region
 
 KINDS = 26  # abi.UnsafePointer, the last
@@ -107,10 +107,11 @@ class Walk:
         """Add the descriptors at `seeds`, those of them that are some, and all that they lead to."""
         fresh = np.unique(seeds)
         for _ in range(GENERATIONS):
-            fresh = np.setdiff1d(fresh[self.sane(fresh)], self.seen, assume_unique=True)
+            fresh = fresh[~among(fresh, self.seen)]
+            fresh = fresh[self.sane(fresh)]
             if not len(fresh):
                 return
-            self.seen = np.union1d(self.seen, fresh)
+            self.seen = np.sort(np.r_[self.seen, fresh])
             fresh = np.unique(self._expand(fresh))
 
     def _expand(self, at: Words) -> Words:
