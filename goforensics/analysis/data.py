@@ -96,7 +96,8 @@ class _Finder:
                 continue  # absent, or noted by the parser; its bytes are cut like any others
         slot, target = self._pointers()
         named = np.array(list(self.symbols), np.uint64)
-        pointed = np.unique(np.r_[self.references.targets, target, named])
+        described = [to for _, to in self.facts.edges]
+        pointed = np.unique(np.concatenate([self.references.targets, target, named, *described]))
         self._strings(pointed)
         names = [(start, end, VARIABLE if writable else READ_ONLY) for start, end, writable in self.free]
         objects = cut(names, self.facts.known, pointed)

@@ -90,8 +90,7 @@ def claims(image: Image, owners: DataOwners, words: Vocabulary) -> list[Claims]:
     labels |= _sorts(found)
     zero = ~owned & ~found.pointed & _zero(image, start, end)
     padding: dict[str, Labels | str] = dict.fromkeys(("structure", "kind", "origin"), "padding")
-    plain = np.isin(found.structure, [i for i, name in enumerate(found.structures) if name in (VARIABLE, READ_ONLY)])
-    nameless = ~owned & ~zero & ~plain
+    nameless = ~owned & ~zero & ~found.plain
     return [
         Claims("data", Level.ITEM, start, end, labels).only(owned),
         Claims("data.ownerless", Level.ITEM, start, end, _sorts(found) | {"origin": "metadata"}).only(nameless),

@@ -17,7 +17,7 @@ from goforensics.containers.image import Words
 from goforensics.sections.arrays import among
 
 Flags = NDArray[np.bool_]
-LARGE = 256  # bytes: what is worth a doubt
+LARGE, VERY_LARGE = 256, 4096  # bytes: what is worth a doubt at odd addresses, and at others
 NEIGHBOURS = 9  # objects before one that show how large it should be
 ALIGNMENT = 32  # the most that the linker leaves between two
 
@@ -40,6 +40,7 @@ class Objects:
     structure: NDArray[np.int32]  # index into `structures`
     structures: list[str]
     pointed: Flags  # whether something points at its start
+    plain: Flags  # whether no structure tells its extent
 
     def at(self, addresses: Words) -> NDArray[np.int64]:
         """(n,) the piece that holds each address, -1 for none."""
@@ -69,19 +70,20 @@ def cut(free: Sequence[tuple[int, int, str]], known: Sequence[Extents], starts: 
     inside = (which >= 0) & (begins < end[np.maximum(which, 0)]) if len(start) else np.zeros(len(begins), bool)
     kind = np.array([number[name] for _, _, name in areas], np.int32)[area]
     structure = np.where(inside, code[np.maximum(which, 0)] if len(code) else 0, kind).astype(np.int32)
-    return Objects(begins, stops, structure, structures, among(begins, starts))
+    return Objects(begins, stops, structure, structures, among(begins, starts), ~inside)
 
 
 def false_starts(found: Objects, doubtful: Words) -> Words:
     """Of the addresses `doubtful`, those where most likely nothing begins: they cut a large object in two.
 
-    The linker sorts the objects of a section by size; of what a false start leaves, one part is out of order.  Large
-    objects that begin at odd addresses are few: only there a start is doubted.
+    The linker sorts the objects of a section by size; of what a false start leaves, one part is out of order.  Few
+    large objects begin at odd addresses, so these are doubted sooner.
     """
     size = (found.end - found.start).astype(np.int64)
-    here = np.flatnonzero(among(found.start, doubtful) & (found.start % 4 > 0))
+    here = np.flatnonzero(among(found.start, doubtful) & found.plain)
     here = here[here >= NEIGHBOURS]
-    here = here[(size[here] + size[here - 1] >= LARGE) & (found.end[here - 1] == found.start[here])]
+    least = np.where(found.start[here] % 4 > 0, LARGE, VERY_LARGE)
+    here = here[(size[here] + size[here - 1] >= least) & (found.end[here - 1] == found.start[here])]
     usual = np.median(size[here[:, None] - np.arange(2, NEIGHBOURS + 1)], axis=1) if len(here) else np.empty(0)
     small = (size[here - 1] < usual - ALIGNMENT) | (size[here] < size[here - 1] - ALIGNMENT)
     return found.start[here[small]]

@@ -14,12 +14,13 @@ import numpy as np
 from goforensics.containers.image import Words
 from goforensics.errors import require
 from goforensics.sections import functions, moduledata, pclntab, references, types
-from goforensics.sections.arrays import Offsets
+from goforensics.sections.arrays import Offsets, among
 from goforensics.sections.moduledata import ModuleData
 from goforensics.sections.protocol import Parser, Source
 from goforensics.sections.region import region
 
 STRUCTURE = "strings"
+PIECES = 64  # that a string may be cut into
 MASK = 1024  # bytes of a pointer mask, at most: longer ones are made when the program runs
 
 
@@ -37,7 +38,7 @@ def decode(source: Source) -> Strings:
     module, known = source.read(moduledata.PARSER), source.read(types.PARSER)
     start = _start(source, module, known)
     masks = _masks(module, known, start)
-    ends = [masks[0], _function_data(source, module), _closures(source, start, masks[0])]
+    ends = [masks[0], _function_data(source, module), _closures(source, known, start, masks[0])]
     end = min((at for at in ends if at > start), default=0)
     require(start < end, "nothing says where they end", STRUCTURE, 0)
     source.read(pclntab.PARSER)
@@ -71,12 +72,16 @@ def _function_data(source: Source, module: ModuleData) -> int:
     return int(used.min(initial=0)) if len(used) else 0
 
 
-def _closures(source: Source, start: int, end: int) -> int:
-    """The first word between strings and masks that code or data points at and that holds a function's entry; or 0."""
-    targets, pointer = source.read(references.PARSER).targets, source.image.pointer_size
+def _closures(source: Source, known: types.Types, start: int, end: int) -> int:
+    """The first word between strings and masks that is pointed at and that holds a function's entry; or 0.
+
+    Some are pointed at by types alone: the functions that compare values.
+    """
+    pointer = source.image.pointer_size
+    targets = np.unique(np.r_[source.read(references.PARSER).targets, known.edges[1]])
     inside = targets[(targets >= start) & (targets < end) & (targets % pointer == 0)]
     words = region(source.image, start, end, STRUCTURE).word(inside)
-    entries = inside[np.isin(words, source.read(functions.PARSER).address)]
+    entries = inside[among(words, source.read(functions.PARSER).address)]
     return int(entries.min()) if len(entries) else 0
 
 
@@ -99,8 +104,8 @@ def _false_starts(size: Offsets) -> Offsets:
     """Of strings of these sizes, which begin where none does: no two neighbours, so that sizes can be taken anew.
 
     Where sizes drop at d, string d was cut in two by a false start behind it, or it is itself the second half of d-1;
-    whichever makes the sizes rise again if it is undone.  If neither does and d-1 is merely too long, a start that
-    nothing points at is missing.
+    whichever makes the sizes rise again if it is undone.  If neither does, d may have been cut more than once; or d-1
+    is merely too long, for a start that nothing points at is missing.
     """
     drop = np.flatnonzero(size[1:-2] < size[:-3]) + 1  # the last swallows the padding, and is no measure
     before = np.where(drop > 1, size[drop - 2], 0)
@@ -109,8 +114,9 @@ def _false_starts(size: Offsets) -> Offsets:
     joined = size[drop - 1] + size[drop]
     fits_before = (joined >= before) & (joined <= size[drop + 1])
     missing = (size[drop - 1] > before) & (size[drop] >= before)
-    short = size[drop + 1] < size[drop - 1]
-    cut = fits_behind | (~fits_before & ~missing & short)
+    later = np.minimum(drop[:, None] + np.arange(2, PIECES), len(size) - 1)
+    again = (size[drop + 1] < size[drop - 1]) & (behind <= size[later].max(axis=1, initial=0))
+    cut = fits_behind | (~fits_before & ~missing & again)
     false = np.where(cut, drop + 1, drop)[cut | (fits_before & ~missing)]
     return false[np.r_[True, np.diff(false) > 1]] if len(false) else false
 
