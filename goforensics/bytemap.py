@@ -27,6 +27,7 @@ COLUMNS = (
     "origin",  # whose: main, dependency, std, runtime, c, shared, or what has no such owner
     "basis",  # what the owner rests on: its own name or structure, or merely who refers to it
     "users",  # of bytes that several use: who, and how often (`Shares`)
+    "instantiator",  # the package that code was compiled for: an instance's, where "package" is the generic function's
 )
 UNKNOWN = "unknown"  # the origin of a byte that nobody claims
 SHARED = "(shared)"
@@ -300,7 +301,7 @@ def _entries(
 
 
 def _whole_numbers(parts: NDArray[np.float64], total: int) -> Offsets:
-    """`parts`, which sum to `total` but for rounding, as whole numbers that do: the largest fractions are rounded up."""
+    """`parts`, which sum to `total` but for rounding, as whole numbers that do: the largest fractions go up."""
     whole = np.floor(parts + 1e-6).astype(np.int64)
     up = np.argsort(-(parts - whole), kind="stable")[: max(total - int(whole.sum()), 0)]
     whole[up] += 1

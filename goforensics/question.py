@@ -14,7 +14,10 @@ from goforensics.errors import UsageError
 
 ViewName = Literal["owned", "apportioned"]
 VIEWS: tuple[ViewName, ...] = get_args(ViewName)
-COLUMNS = ("section", "structure", "module", "package", "symbol", "kind", "origin", "basis", "users")  # of the map
+COLUMNS = (  # of the map
+    *("section", "structure", "module", "package", "symbol"),
+    *("kind", "origin", "basis", "users", "instantiator"),
+)
 ALWAYS = ("section", "structure", "module", "origin")  # what every report needs, whatever else is asked
 WILD = "..."
 

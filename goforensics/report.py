@@ -284,6 +284,7 @@ class MapRow(Document, frozen=True):
     origin: str
     basis: str | None  # "structure": the bytes say whose they are; else who refers to them
     shared_by: str | None  # of bytes that several use: who, the heaviest first
+    instantiator: str | None  # the package that code was compiled for, if it is an instance of a generic function
 
 
 class ByteMapDocument(Document, frozen=True, kw_only=True):

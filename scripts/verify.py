@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import statistics
@@ -32,6 +33,7 @@ import checks  # noqa: E402
 import corpus  # noqa: E402
 import mutants  # noqa: E402
 import toolchains  # noqa: E402
+import verify_map  # noqa: E402
 
 JOBS = 2
 STARTUP_LIMIT, STARTUP_RUNS = 150, 20  # milliseconds, runs
@@ -130,7 +132,7 @@ def without_headers(subject: checks.Subject) -> checks.Subject:
 
 def slice_builds(name: str) -> list[builds.Build]:
     """The builds to compare: those of the tests, or every one."""
-    if name == "ci":
+    if name != "full":
         return checks.ci_builds()
     plain = [builds.Build("app", go) for go in toolchains.minors() if toolchains.at_least(go, builds.FLOOR["app"])]
     return list(dict.fromkeys([*builds.full_slice(), *plain]))
@@ -323,12 +325,19 @@ def speed(options: argparse.Namespace) -> Point:
 
 # ----------------------------------------------------------------------------------------------------------------------
 
+
+def about_map(name: str, options: argparse.Namespace) -> Point:
+    """A point of scripts/verify_map.py."""
+    return Point(*verify_map.POINTS[name](options.slice != "full", options.only, progress))
+
+
 POINTS: dict[str, Callable[[argparse.Namespace], Point]] = {
     "3.1": start_up,
     "3.2": compared,
     "3.3": corpus_files,
     "3.4": broken_files,
     "3.5": speed,
+    **{name: functools.partial(about_map, name) for name in verify_map.POINTS},
 }
 
 
@@ -354,8 +363,13 @@ def main(arguments: Iterable[str]) -> int:
     """Run the points that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("points", nargs="*", metavar="POINT", help=f"any of {', '.join(POINTS)} (default: all)")
-    parser.add_argument("--slice", choices=("ci", "full"), default="ci", help="how much 3.2 compares (default: ci)")
-    parser.add_argument("--only", metavar="TEXT", help="of 3.2's builds, those with TEXT in their name")
+    parser.add_argument(
+        "--slice",
+        choices=("ci", "quick", "full"),
+        default="ci",
+        help="how much 3.2 and 12.x compare (default: ci, which is quick)",
+    )
+    parser.add_argument("--only", metavar="TEXT", help="of 3.2's and 12.x's builds, those with TEXT in their name")
     parser.add_argument(
         "--mutator", type=Path, help="a program that 3.4 calls as PATH IN OUT (default: tests/mutants.py)"
     )

@@ -15,7 +15,7 @@ STUBS = (".plt", "__stubs", "__symbol_stub", "__stub_helper")  # jumps to shared
 
 def claims(image: Image, placed: Functions, words: Vocabulary) -> list[Claims]:
     """Claims on everything in executable sections."""
-    return [*_functions(placed, words), *_c_code(image, placed)]
+    return [*_functions(placed, words), *_c_code(image, placed), _behind(image, placed)]
 
 
 def _functions(placed: Functions, words: Vocabulary) -> list[Claims]:
@@ -28,6 +28,15 @@ def _functions(placed: Functions, words: Vocabulary) -> list[Claims]:
         Claims("functions", Level.ITEM, start, end, labels | words.labels(shown)),
         Claims("functions.padding", Level.ITEM, end, following, filling),
     ]
+
+
+def _behind(image: Image, placed: Functions) -> Claims:
+    """The filling between the last function and the end of Go's text."""
+    end = int((placed.address + placed.size.astype(np.uint64)).max(initial=0))
+    offset, size = image.offset_of(end), placed.text[1] - end
+    filling = offset is not None and size > 0 and _is_filling(image.data[offset : offset + size])
+    ranges = [(offset, offset + size)] if offset is not None and filling else []
+    return Claims.of("functions.end", Level.ITEM, ranges, structure="code padding", kind="padding", origin="padding")
 
 
 def c_ranges(image: Image, placed: Functions) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

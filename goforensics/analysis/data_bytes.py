@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from goforensics.analysis.data import READ_ONLY, VARIABLE, DataOwners
+from goforensics.analysis.data import DataOwners
+from goforensics.analysis.evidence import READ_ONLY, VARIABLE
 from goforensics.analysis.objects import Flags, Objects
 from goforensics.analysis.vocabulary import Vocabulary
 from goforensics.bytemap import ByteMap, Claims, Labels, Level
@@ -25,7 +27,7 @@ def free_memory(image: Image, module: ModuleData, known: Sequence[Claims]) -> li
     cells = np.flatnonzero(found.codes["structure"] == 0)
     gaps = list(zip(found.bounds[cells].tolist(), found.bounds[cells + 1].tolist(), strict=True))
     variables = [r for r in (module.range("noptrdata", "enoptrdata"), module.range("data", "edata")) if r]
-    out = []
+    out: list[tuple[int, int, bool]] = []
     for offset, size, address in _places(image):
         for start, end in _within(gaps, offset, offset + size):
             low, high = start - offset + address, end - offset + address
@@ -53,7 +55,7 @@ def _within(gaps: Sequence[tuple[int, int]], low: int, high: int) -> Iterator[tu
 def _by_variables(low: int, high: int, variables: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:
     """The range cut where variables begin and end."""
     edges = sorted({low, high, *(edge for pair in variables for edge in pair if low < edge < high)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         yield start, end, any(a <= start < b for a, b in variables)
 
 

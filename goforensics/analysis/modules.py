@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from goforensics.report import Kind
 
 STD = "std"
+GENERATED = "(generated)"  # code that the toolchain makes for types of no package, or for itself
 C = "(C)"  # the package of what a C compiler made
 RUNTIME = re.compile(
     r"(?:runtime|internal/runtime|internal/(?:abi|bytealg|chacha8rand|cpu|goarch|goexperiment|goos))(?:/|$)"
@@ -49,7 +50,7 @@ class Modules:
         if package == C:
             return Home(C, "c")
         if not package:
-            return Home("", "shared")  # made by the compiler for types of several packages
+            return Home(GENERATED, "runtime")
         if package == "main" or package.startswith("main."):
             return Home(self._main or "(main module)", "main")
         for module, kind in self._known:

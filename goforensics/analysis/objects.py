@@ -42,8 +42,15 @@ class Objects:
     pointed: Flags  # whether something points at its start
     plain: Flags  # whether no structure tells its extent
 
+    def of(self, *structures: str) -> Flags:
+        """(p,) which pieces are of one of these structures."""
+        wanted: Flags = np.array([name in structures for name in self.structures], bool)
+        return wanted[self.structure] if len(wanted) else np.zeros(len(self.start), bool)
+
     def at(self, addresses: Words) -> NDArray[np.int64]:
         """(n,) the piece that holds each address, -1 for none."""
+        if not len(self.start):
+            return np.full(len(addresses), -1)
         found = np.searchsorted(self.start, addresses, side="right") - 1
         inside = (found >= 0) & (addresses < self.end[np.maximum(found, 0)])
         return np.where(inside, found, -1)
@@ -52,7 +59,7 @@ class Objects:
 def cut(free: Sequence[tuple[int, int, str]], known: Sequence[Extents], starts: Words) -> Objects:
     """Cut the memory `free` (start, end, what its pieces are) by what is `known` and, elsewhere, at `starts`.
 
-    Of two known extents that lie over one another the first named keeps its bytes.
+    Of two known extents that lie over one another the one that begins first, or is named first, keeps its bytes.
     """
     structures = list(dict.fromkeys([*(extent.structure for extent in known), *(name for _, _, name in free)]))
     number = {name: i for i, name in enumerate(structures)}
@@ -86,7 +93,8 @@ def false_starts(found: Objects, doubtful: Words) -> Words:
     here = here[(size[here] + size[here - 1] >= least) & (found.end[here - 1] == found.start[here])]
     usual = np.median(size[here[:, None] - np.arange(2, NEIGHBOURS + 1)], axis=1) if len(here) else np.empty(0)
     small = (size[here - 1] < usual - ALIGNMENT) | (size[here] < size[here - 1] - ALIGNMENT)
-    return found.start[here[small]]
+    false: Words = found.start[here[small]]
+    return false
 
 
 def _disjoint(known: Sequence[Extents], number: dict[str, int]) -> tuple[Words, Words, NDArray[np.int32]]:

@@ -36,7 +36,7 @@ class Pairs:
             return self
         width = int(self.package.max()) + 1
         key, place = np.unique(self.item * width + self.package, return_inverse=True)
-        return Pairs(key // width, key % width, np.bincount(place, weights=self.weight))
+        return Pairs(key // width, key % width, np.bincount(place, weights=self.weight).astype(np.float64))
 
     def __add__(self, other: Pairs) -> Pairs:
         return Pairs(np.r_[self.item, other.item], np.r_[self.package, other.package], np.r_[self.weight, other.weight])

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from goforensics.analysis.modules import Modules
+from goforensics.analysis.modules import GENERATED, Modules
 from goforensics.analysis.packages import Packages
 from goforensics.bytemap import SHARED, Claims, Labels, Level, Shares
 from goforensics.sections.pclntab import Pclntab
@@ -69,7 +69,14 @@ class Vocabulary:
     @cached_property
     def package(self) -> NDArray[np.int32]:
         """By owner: index into `packages`."""
-        return np.r_[self.functions.codes, np.arange(len(self.packages), dtype=np.int32)]
+        packages: NDArray[np.int32] = np.r_[self.functions.codes, np.arange(len(self.packages), dtype=np.int32)]
+        return packages
+
+    @cached_property
+    def instantiator(self) -> NDArray[np.int32]:
+        """By owner: the package for which it was compiled, which is another's for instances of generic functions."""
+        units: NDArray[np.int32] = np.r_[self.functions.unit, np.arange(len(self.packages), dtype=np.int32)]
+        return units
 
     @cached_property
     def symbols(self) -> FunctionNames:
@@ -88,7 +95,7 @@ class Vocabulary:
 
     @cached_property
     def _package_names(self) -> list[str]:
-        return [*self.packages, SHARED]
+        return [*(name or GENERATED for name in self.packages), SHARED]
 
     def labels(self, owner: Numbers) -> dict[str, Labels | str]:
         """What each of these owners (m,) is called."""
@@ -97,6 +104,7 @@ class Vocabulary:
         symbol = np.minimum(owner, self.count).astype(np.int32)
         return {
             "package": Labels(package, self._package_names),
+            "instantiator": Labels(self.instantiator[owner], self._package_names),
             "module": Labels(module[package], modules),
             "origin": Labels(origin[package], origins),
             "symbol": Labels(symbol, self.symbols),
@@ -137,6 +145,7 @@ class Vocabulary:
         package = self.package[owner]
         columns = {
             "package": (package, self._package_names, len(self.packages)),
+            "instantiator": (self.instantiator[owner], self._package_names, len(self.packages)),
             "module": (module[package], modules, len(modules) - 1),
             "symbol": (np.minimum(owner, self.count), self.symbols, self.count + 1),
         }

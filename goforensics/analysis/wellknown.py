@@ -11,8 +11,18 @@ from goforensics.containers.image import Image, Words
 
 # runtime.staticuint64s holds 0, 1, 2, … (src/runtime/iface.go): small numbers in interfaces point at its words.
 NUMBERS = 256
-# internal/godebugs.All names every setting of GODEBUG (src/internal/godebugs/table.go); these two are in no other table.
+# internal/godebugs.All names every setting of GODEBUG (src/internal/godebugs/table.go); no other table has both.
 SETTINGS = (b"tarinsecurepath", b"http2client")
+
+# go:fipsinfo: this, a sum, its own address and the bounds of four ranges (cmd/link/internal/ld/fips140.go).
+FIPS_MAGIC, FIPS_SUM, FIPS_POINTERS = b"\xff Go fipsinfo \xff\0", 32, 9
+
+
+def fips_info(image: Image, start: int, end: int) -> tuple[int, int] | None:
+    """(address, bytes) of go:fipsinfo if it lies in the memory [start, end)."""
+    offset = image.offset_of(start)
+    at = bytes(image.data[offset : offset + end - start]).find(FIPS_MAGIC) if offset is not None else -1
+    return (start + at, len(FIPS_MAGIC) + FIPS_SUM + FIPS_POINTERS * image.pointer_size) if at >= 0 else None
 
 
 def small_numbers(image: Image, start: int, end: int) -> int | None:

@@ -28,6 +28,7 @@ FILLINGS = {  # by architecture: the unit that is repeated
     "loong64": b"\0\0\x2a\0",
 }
 SHORTEST = 16  # bytes: no function is shorter (abi.MINFUNC), and on some machines only shorter ones are filled up
+MOST = 4096  # units of filling behind a function; more is none
 ONLY_SHORT = {"arm", "mips", "mipsle", "mips64", "mips64le"}
 SHORT_JUMP, BACK = 0xEB, 52  # a jump by 0xCC, 52 bytes back
 RETURN = 0x8067  # the low half of riscv64's, whose high half is zero
@@ -43,23 +44,27 @@ def code_sizes(image: Image, offset: Offsets, size: Offsets) -> Offsets:
         unit = unit[:2]
     rows = np.flatnonzero((offset >= 0) & (size > len(unit)) & ((size <= SHORTEST) | (image.goarch not in ONLY_SHORT)))
     trimmed, pattern = rows, np.frombuffer(unit, np.uint8)
-    while len(rows):
+    for _ in range(MOST):
         end = offset[rows] + code[rows]
         rows = rows[(raw[end[:, None] - len(unit) + np.arange(len(unit))] == pattern).all(axis=1)]
         code[rows] -= len(unit)
         rows = rows[code[rows] > len(unit)]
+        if not len(rows):
+            break
     trimmed = trimmed[code[trimmed] < size[trimmed]]
     code[trimmed] += _missing(image.goarch, raw, offset[trimmed] + code[trimmed], code[trimmed])
-    return code
+    return np.minimum(code, size)
 
 
 def _missing(goarch: str, raw: NDArray[np.uint8], end: Offsets, code: Offsets) -> Offsets:
     """(m,) bytes of what was taken for filling that end the instruction cut at `end`."""
     if goarch in ("amd64", "386"):
-        return ((raw[end - 1] == SHORT_JUMP) & (code + 1 >= BACK)).astype(np.int64)
+        jump: Offsets = ((raw[end - 1] == SHORT_JUMP) & (code + 1 >= BACK)).astype(np.int64)
+        return jump
     if goarch == "riscv64":
         low = raw[end - 2].astype(np.int64) | raw[end - 1].astype(np.int64) << 8
-        return 2 * (low == RETURN).astype(np.int64)
+        half: Offsets = 2 * (low == RETURN).astype(np.int64)
+        return half
     if goarch.startswith("mips"):  # what is done while the last instruction jumps: nothing, which is a zero
         align = 8 if "64" in goarch else 4
         return -(-(code + 4) // align) * align - code

@@ -16,7 +16,7 @@ STRUCTURE = "GC program"
 def run(program: memoryview, words: int) -> tuple[NDArray[np.bool_], int]:
     """(words,) whether each is a pointer, and the program's own length in bytes.
 
-    FormatError if the program is cut off or says more or less than a bit per word.
+    FormatError if the program is cut off or says more than a bit per word; words it says nothing of hold no pointers.
     """
     bits = np.zeros(words, bool)
     filled, at = 0, 0
@@ -32,7 +32,7 @@ def run(program: memoryview, words: int) -> tuple[NDArray[np.bool_], int]:
             if count == 0:
                 count, at = _varint(program, at)
             repeated, at = _varint(program, at)
-            require(0 < count <= filled, "it repeats what is not there", STRUCTURE, at)
+            require(repeated and 0 < count <= filled, "it repeats what is not there", STRUCTURE, at)
             require(filled + count * repeated <= words, "it says too much", STRUCTURE, at)
             bits[filled : filled + count * repeated] = np.tile(bits[filled - count : filled], repeated)
         filled += count * repeated

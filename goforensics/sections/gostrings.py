@@ -117,7 +117,7 @@ def _false_starts(size: Offsets) -> Offsets:
     later = np.minimum(drop[:, None] + np.arange(2, PIECES), len(size) - 1)
     again = (size[drop + 1] < size[drop - 1]) & (behind <= size[later].max(axis=1, initial=0))
     cut = fits_behind | (~fits_before & ~missing & again)
-    false = np.where(cut, drop + 1, drop)[cut | (fits_before & ~missing)]
+    false: Offsets = np.where(cut, drop + 1, drop)[cut | (fits_before & ~missing)]
     return false[np.r_[True, np.diff(false) > 1]] if len(false) else false
 
 

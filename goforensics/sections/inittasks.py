@@ -47,7 +47,7 @@ def _listed(image: Image, module: ModuleData, memory: Region) -> InitTasks:
     start = np.sort(image.words(module.fields["inittasks"], module.fields["inittasks.len"], STRUCTURE))
     start = start[memory.holds(start, 8 + memory.pointer)]
     count = np.minimum(memory.uint(start + np.uint64(4), 4), np.uint64(MOST))
-    end = start + np.uint64(8) + count * np.uint64(memory.pointer)
+    end = (start + np.uint64(8) + count * np.uint64(memory.pointer)).astype(np.uint64)
     return InitTasks(start, end, memory.word(start + np.uint64(8)))
 
 

@@ -49,7 +49,9 @@ def decode(source: Source) -> Itabs:
     if not found:
         raise FormatError("nothing that code or data points at is one", structure=STRUCTURE, absent=True)
     order = np.argsort(np.concatenate([f.start for f in found]))
-    start, end, concrete = (np.concatenate(c)[order] for c in zip(*((f.start, f.end, f.concrete) for f in found)))
+    start, end, concrete = (
+        np.concatenate(c)[order] for c in zip(*((f.start, f.end, f.concrete) for f in found), strict=True)
+    )
     end = np.minimum(end, np.r_[start[1:], np.uint64(known.memory.end)])  # of a type without the methods: shorter
     return Itabs(start, end, concrete)
 

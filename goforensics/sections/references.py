@@ -7,10 +7,12 @@ Source of truth: Go's src/runtime/symtab.go (moduledata.gcdata), cmd/link/intern
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goforensics.containers.image import Image, Problem, Words
 from goforensics.errors import FormatError
@@ -72,10 +74,16 @@ def _slots(image: Image, module: ModuleData) -> tuple[Words, Words]:
         image.problems.append(Problem(error.structure, error.offset, error.reason))
     slot, first = np.unique(np.concatenate([at for at, _ in found]), return_index=True)
     target = np.concatenate([value for _, value in found])[first]
-    inside = np.zeros(len(slot), bool)
-    for start, end in data_ranges(image, module):
-        inside |= (target >= start) & (target < end)
-    return slot[inside], target[inside]
+    known = inside(target, data_ranges(image, module))
+    return slot[known], target[known]
+
+
+def inside(addresses: Words, ranges: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """(n,) whether each address is in one of the ranges."""
+    found = np.zeros(len(addresses), bool)
+    for start, end in ranges:
+        found |= (addresses >= start) & (addresses < end)
+    return found
 
 
 def _data_pointers(image: Image, module: ModuleData) -> tuple[Words, Words]:

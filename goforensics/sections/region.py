@@ -58,6 +58,22 @@ class Region:
         return self.uint(address, self.pointer)
 
 
+def words_at(image: Image, addresses: Words) -> Words:
+    """(n,) the pointer-sized words at any addresses; 0 where the file does not hold one."""
+    size, raw = image.pointer_size, np.frombuffer(image.data, np.uint8)
+    offset = image.offsets_of(addresses)
+    there = (offset >= 0) & (offset + size <= len(raw))
+    if not there.any():
+        return np.zeros(len(addresses), np.uint64)
+    found = raw[np.where(there, offset, 0)[:, None] + np.arange(size)]
+    words = np.ascontiguousarray(found).view(image.word)[:, 0].astype(np.uint64)
+    fixed, values = image.fixed_words(0, (1 << 64) - 1)
+    if len(fixed):
+        place = np.minimum(np.searchsorted(fixed, addresses), len(fixed) - 1)
+        words = np.where(fixed[place] == addresses, values[place], words)
+    return np.where(there, words, 0).astype(np.uint64)
+
+
 def region(image: Image, start: int, end: int, structure: str) -> Region:
     """A copy of the memory `[start, end)`, relocated.  FormatError unless the file holds all of it."""
     offset = image.offset_of(start)

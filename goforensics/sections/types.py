@@ -115,7 +115,7 @@ def _fill(walk: Walk) -> None:
 def _types(walk: Walk) -> Types:
     columns = np.concatenate(walk.columns, axis=1)[:, np.argsort(np.concatenate(walk.columns, axis=1)[0])]
     address, kind, named, path, element, gcdata = columns
-    parts = {name: tuple(map(np.concatenate, zip(*found, strict=True))) for name, found in walk.parts.items()}
+    parts = {name: _joined(found) for name, found in walk.parts.items()}
     name_start, name_end, name_edges = _names(walk)
     edges = [*walk.edges, name_edges]
     packages, package = _packages(walk, path)
@@ -134,6 +134,12 @@ def _types(walk: Walk) -> Types:
         name_end=name_end,
         edges=(np.concatenate([a for a, _ in edges]), np.concatenate([b for _, b in edges])),
     )
+
+
+def _joined(found: list[tuple[Words, Words, Words]]) -> tuple[Words, Words, Words]:
+    """Parts of one structure, as they were found, in one."""
+    owner, start, end = (np.concatenate(column) for column in zip(*found, strict=True))
+    return owner, start, end
 
 
 def index(address: Words, wanted: Words) -> NDArray[np.int64]:

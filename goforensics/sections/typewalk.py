@@ -75,7 +75,8 @@ class Walk:
         good &= (align > 0) & (align <= 16) & (align & (align - np.uint64(1)) == 0) & (self._byte(at, 6) == align)
         good &= memory.word(at + np.uint64(pointer)) <= memory.word(at)
         name = self.named_by(at + np.uint64(4 * pointer + 8))
-        return good & (name > 0) & self.sane_name(name)
+        named: Flags = good & (name > 0) & self.sane_name(name)
+        return named
 
     def sane_name(self, at: Words) -> Flags:
         """(n,) whether an abi.Name can lie there."""
