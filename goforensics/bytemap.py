@@ -14,6 +14,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from goforensics.sets import distinct
+
 Offsets = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
@@ -193,7 +195,7 @@ class ByteMap:
         """
         batches = sorted((_sorted(c, size, columns) for c in claims), key=lambda c: (c.level, c.source))
         edges = [np.array([0, size], np.int64), *(side for c in batches for side in (c.starts, c.ends))]
-        bounds = np.unique(np.concatenate(edges))
+        bounds = distinct(np.concatenate(edges))
         cells = max(len(bounds) - 1, 0)
         painted = {name: _blank(cells) for name in columns}
         disputes: list[Dispute] = []

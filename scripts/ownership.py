@@ -15,10 +15,11 @@ Every symbol that the linker placed (`linktruth`), and every gap between two, is
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from linktruth import Bools, Ints, Truth
@@ -28,6 +29,8 @@ from goforensics.analysis.listing import labels
 from goforensics.analysis.packages import package_of, path_of
 from goforensics.bytemap import ByteMap, Shares
 from goforensics.containers.image import Image
+
+Key = TypeVar("Key")
 
 COLUMNS = ("structure", "package", "symbol", "kind", "users")
 RUNTIME = "runtime"
@@ -55,6 +58,7 @@ ALIGNMENT = 32  # bytes of filling that an object may have at its end
 
 NO_OWNER, MISCUT, SPLIT = "no owner", "cut or merged object", "shared split"
 EXPORTED, GAP, TABLE, OTHER = "no code of its package refers to it", "gap", "another table", "other"
+ANONYMOUS = "merged, its name names no package"
 DATA, CODE, TABLES_PART, GAPS = "data", "code", "tables", "gaps"
 
 
@@ -74,8 +78,8 @@ class Wrong:
 class Score:
     """By part the bytes that the linker placed, and those of them that the map has right."""
 
-    size: Counter[str]
-    right: Counter[str]
+    size: Mapping[str, int]
+    right: Mapping[str, float]
     wrong: list[Wrong]  # the most bytes first
 
     def percent(self, *parts: str) -> float:
@@ -85,13 +89,18 @@ class Score:
 
     def causes(self, part: str) -> list[tuple[str, float, Wrong]]:
         """(cause, bytes, the largest of it) of a part, the most bytes first."""
-        total: Counter[str] = Counter()
+        total: defaultdict[str, float] = defaultdict(float)
         largest: dict[str, Wrong] = {}
         for each in self.wrong:
             if each.part == part:
-                total[each.cause] += each.bytes  # type: ignore[assignment]
+                total[each.cause] += each.bytes
                 largest.setdefault(each.cause, each)
-        return [(cause, count, largest[cause]) for cause, count in total.most_common()]
+        return [(cause, count, largest[cause]) for cause, count in _most(total)]
+
+
+def _most(bytes_of: Mapping[Key, float]) -> list[tuple[Key, float]]:
+    """The most bytes first."""
+    return sorted(bytes_of.items(), key=lambda item: -item[1])
 
 
 class Numbers:
@@ -119,10 +128,15 @@ def own_packages(truth: Truth, i: int) -> set[str]:
     name, package = truth.name[i], path_of(truth.package[i])
     found = {package} - {""}
     if not found or merged(truth)[i] or truth.section[i] == ".text":
-        found |= {package_of(MADE_UP.sub("", name, count=1))} - {""}
+        found |= {_named(name)} - {""}
     if not found and name.startswith(("go:", "go.", "runtime.")):
         found = {RUNTIME}
     return found
+
+
+def _named(name: str) -> str:
+    """The package that a symbol's name names, "" for none."""
+    return package_of(MADE_UP.sub("", name, count=1))
 
 
 def merged(truth: Truth) -> Bools:
@@ -273,17 +287,17 @@ class _Judge:
     def score(self) -> Score:
         """Piece by piece."""
         size: Counter[str] = Counter()
-        right: Counter[str] = Counter()
-        wrong: Counter[tuple[str, str, int, str]] = Counter()
+        right: defaultdict[str, float] = defaultdict(float)
+        wrong: defaultdict[tuple[str, str, int, str], float] = defaultdict(float)
         for k, (length, item) in enumerate(zip((self.end - self.start).tolist(), self.item.tolist(), strict=True)):
             part = self.items.part[item]
             good = self._right(k, item, part)
             size[part] += length
-            right[part] += good * length  # type: ignore[assignment]
+            right[part] += good * length
             if good < 1 - 1e-9:
                 key = (part, self._cause(k, item, part, good), int(self.items.symbol[item]), self._given(k))
-                wrong[key] += (1 - good) * length  # type: ignore[assignment]
-        return Score(size, right, [self._wrong(*key, count) for key, count in wrong.most_common()])
+                wrong[key] += (1 - good) * length
+        return Score(size, right, [self._wrong(*key, count) for key, count in _most(wrong)])
 
     def _wrong(self, part: str, cause: str, symbol: int, given: str, count: float) -> Wrong:
         return Wrong(part, cause, self.truth.name[symbol], self.truth.package[symbol], given, count)
@@ -312,6 +326,8 @@ class _Judge:
         cell, symbol = int(self.cell[k]), int(self.items.symbol[item])
         if part in (GAPS, TABLES_PART):
             return GAP if part == GAPS else TABLE
+        if part == CODE and merged(self.truth)[symbol] and not _named(self.truth.name[symbol]):
+            return ANONYMOUS
         if not len(self._entries(cell)):
             return NO_OWNER
         if self._miscut(cell, item):

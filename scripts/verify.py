@@ -367,7 +367,7 @@ def main(arguments: Iterable[str]) -> int:
         "--slice",
         choices=("ci", "quick", "full"),
         default="ci",
-        help="how much 3.2 and 12.x compare (default: ci, which is quick)",
+        help="how much 3.2 and 12.x do (default: ci)",
     )
     parser.add_argument("--only", metavar="TEXT", help="of 3.2's and 12.x's builds, those with TEXT in their name")
     parser.add_argument(

@@ -19,11 +19,13 @@ import numpy as np
 import ownership
 import toolchains
 from builds import STRIP, Build
+from linktruth import Bools, Ints
 
 import goforensics.binary
 from goforensics.analysis.listing import labels
 from goforensics.analysis.mapping import bytemap_of
 from goforensics.analysis.packages import package_of, packages
+from goforensics.analysis.pclntab_bytes import FUNCDATA
 from goforensics.binary import Binary
 from goforensics.bytemap import ByteMap
 from goforensics.sections import functions, moduledata, pcitems, pclntab
@@ -34,6 +36,7 @@ QUICK, FULL = ("1.22", "1.27"), ("1.18", "1.22", "1.25", "1.26", "1.27")
 APP_DATA, OTHER_DATA, LOADED = 99.5, 98.0, 99.5  # percent at least
 SAME_SIZE = 99.9  # percent at least, of functions
 INTERNAL, ELSEWHERE = 0.1, 1.0  # percent at most
+PARTS = (ownership.CODE, ownership.TABLES_PART, ownership.GAPS)
 CAUSES = 4  # that are listed of one file
 NOT_GO = (".wasm", "gofmt-12")
 UNSURE = ("", "unknown", "section-only")
@@ -83,17 +86,14 @@ class Found:
 
 
 Check = Callable[[Job], Found]
-UNAVAILABLE = (builds.BuildError, toolchains.ToolchainError, corpus.CorpusError, linktruth.TruthError)
 
 
 def _guarded(check: Check, job: Job) -> Found:
     """An exception is a miss like any other."""
     try:
         return check(job)
-    except UNAVAILABLE as error:
-        return Found([], [f"not to be had: {str(error)[-200:]}"])
     except Exception as error:
-        return Found([], [f"{type(error).__name__}: {str(error)[:200]}"])
+        return Found([], [f"{type(error).__name__}: {str(error)[-200:]}"])
 
 
 def _table(title: str, header: Cells, check: Check, jobs: Sequence[Job], tell: Tell) -> Table:
@@ -113,7 +113,8 @@ def _releases(first: str) -> list[str]:
 
 
 def _only(jobs: Iterable[Job], text: str | None) -> list[Job]:
-    return [job for job in jobs if not text or text in job.label]
+    """Each job once, with `text` in its name."""
+    return [job for job in dict.fromkeys(jobs) if not text or text in job.label]
 
 
 # 12.1 -----------------------------------------------------------------------------------------------------------------
@@ -224,19 +225,8 @@ def _by_package(twin: Path, symbols: dict[int, tuple[int, str]]) -> tuple[int, d
 
 def owners(quick: bool, only: str | None, tell: Tell) -> Table:
     """Bytes that the map gives to a package that they belong to, by the linker's own truth."""
-    header = (
-        "file",
-        "data",
-        "right %",
-        "of",
-        "loaded",
-        "right %",
-        "of",
-        "code",
-        "tables",
-        "gaps",
-        "wrong bytes by cause",
-    )
+    judged = (f"{part} %" for part in PARTS)
+    header = ("file", "data", "right %", "of", "loaded", "right %", "of", *judged, "wrong bytes by cause")
     return _table("12.3 owners against the linker's truth", header, _owners, _only(_scored(quick), only), tell)
 
 
@@ -264,7 +254,7 @@ def _owners(job: Job) -> Found:
     assert job.build is not None
     score = scored(job.build)
     data, loaded = score.percent(ownership.DATA), score.percent()
-    others = (f"{score.percent(part):.2f}" for part in (ownership.CODE, ownership.TABLES_PART, ownership.GAPS))
+    others = (f"{score.percent(part):.2f}" for part in PARTS)
     sizes = str(score.size[ownership.DATA]), str(sum(score.size.values()))
     cells = (sizes[0], f"{data:.3f}", f">= {job.limit}", sizes[1], f"{loaded:.3f}", f">= {LOADED}", *others)
     misses = [f"data {data:.3f} %, {_causes(score, (ownership.DATA,), True)}"] * (data < job.limit)
@@ -322,12 +312,12 @@ def _unknown(job: Job) -> Found:
     return Found([(job.label, *numbers, f"{percent:.3f}", str(job.limit), str(counts[2]), where)], misses)
 
 
-def _having(found: ByteMap, column: str, values: Sequence[str]) -> ownership.Bools:
+def _having(found: ByteMap, column: str, values: Sequence[str]) -> Bools:
     code, names = labels(found, column)
     return np.isin(code, [i for i, name in enumerate(names) if name in values])
 
 
-def _largest(found: ByteMap, size: ownership.Ints, rows: ownership.Bools) -> str:
+def _largest(found: ByteMap, size: Ints, rows: Bools) -> str:
     """The sections that most of the rows' bytes are in."""
     code, names = labels(found, "section")
     total = Counter[str]()
@@ -336,7 +326,7 @@ def _largest(found: ByteMap, size: ownership.Ints, rows: ownership.Bools) -> str
     return ", ".join(f"{name} {count}" for name, count in total.most_common(3) if count)
 
 
-def _in_go(found: ByteMap, binary: Binary) -> ownership.Bools:
+def _in_go(found: ByteMap, binary: Binary) -> Bools:
     """Cells of which moduledata or pclntab says that they are Go's."""
     module, table = binary.read(moduledata.PARSER), binary.read(pclntab.PARSER)
     spans = (("text", "etext"), ("types", "etypes"), ("noptrdata", "enoptrdata"), ("data", "edata"))
@@ -375,8 +365,10 @@ def _pclntab(job: Job) -> Found:
     rest = _remainder(found, inside, low, low + size)
     nameless = sum(n for name, n in rest.items() if not name or name.endswith("unknown"))
     off = size - used - sum(rest.values())
+    negative = [f"functions use more of {name} than the map has" for name, count in rest.items() if count < 0]
     misses = [f"{nameless} bytes unknown"] * bool(nameless) + [f"off by {off:.1f} bytes"] * (abs(off) > 0.5)
-    named = ", ".join(f"{name or '(nothing)'} {count}" for name, count in rest.most_common())
+    misses += negative
+    named = ", ".join(f"{name or '(nothing)'} {count}" for name, count in rest.items())
     numbers = (str(size), str(nameless), f"{used:.0f}", str(sum(rest.values())), f"{abs(off):.1f}")
     return Found([(job.label, *numbers, named)], misses)
 
@@ -385,36 +377,16 @@ def _inside(sort: pcitems.Items, low: int, high: int) -> pcitems.Items:
     return pcitems._some(sort, (sort.starts >= low) & (sort.starts < high), sort.structure)
 
 
-def _remainder(found: ByteMap, sorts: Sequence[pcitems.Items], low: int, high: int) -> Counter[str]:
-    """By structure the bytes that no function uses."""
+def _remainder(found: ByteMap, sorts: Sequence[pcitems.Items], low: int, high: int) -> dict[str, int]:
+    """By structure the bytes that no function uses: those that the map has there but for the items in use."""
     code, names = labels(found, "structure")
-    start, end = np.clip(found.bounds[:-1], low, high), np.clip(found.bounds[1:], low, high)
-    used = _covered(sorts, found.bounds)
-    total = np.bincount(code, np.maximum(end - start, 0) - _overlap(used, start, end), len(names))
-    return Counter({name: int(count) for name, count in zip(names, total.tolist(), strict=True) if count})
-
-
-def _covered(sorts: Sequence[pcitems.Items], bounds: ownership.Ints) -> ownership.Ints:
-    """(k, 2) the places of items that a function uses."""
-    pairs = [np.empty((0, 2), np.int64)]
+    size = np.clip(found.bounds[1:], low, high) - np.clip(found.bounds[:-1], low, high)
+    total = Counter(dict(zip(names, np.bincount(code, size, len(names)).astype(np.int64).tolist(), strict=True)))
     for sort in sorts:
         used = np.unique(sort.item)
-        pairs.append(np.stack([sort.starts[used], sort.ends[used]], axis=1))
-    return np.concatenate(pairs)
-
-
-def _overlap(used: ownership.Ints, start: ownership.Ints, end: ownership.Ints) -> ownership.Ints:
-    """(m,) bytes of each range that lie in `used`, whose places do not overlap."""
-    order = np.argsort(used[:, 0], kind="stable")
-    low, high = used[order, 0], used[order, 1]
-    before = np.r_[0, np.cumsum(high - low)]
-
-    def until(at: ownership.Ints) -> ownership.Ints:
-        row = np.searchsorted(low, at, side="right")
-        last = np.maximum(row - 1, 0)
-        return before[row] - np.where(row > 0, np.maximum(np.r_[high, 0][last] - at, 0), 0)
-
-    return until(np.maximum(end, start)) - until(start)
+        structure = sort.structure if sort.structure.startswith(FUNCDATA) else f"pclntab/{sort.structure}"
+        total[structure] -= int((sort.ends[used] - sort.starts[used]).sum())
+    return {name: count for name, count in total.most_common() if count}
 
 
 POINTS: dict[str, Callable[[bool, str | None, Tell], Table]] = {

@@ -10,7 +10,7 @@ import goforensics
 
 ROOT = Path(goforensics.__file__).parent
 LAYERS = [  # a module may import from the lines above its own
-    ("errors",),
+    ("errors", "sets"),
     ("bytemap", "question", "report"),
     ("containers.image", "containers.source", "containers.recognise"),
     ("containers.elf_dynamic", "containers.lief_support"),

@@ -20,9 +20,9 @@ from goforensics.analysis.packages import PackageNames, Packages, packages_of_na
 from goforensics.containers.image import Words
 from goforensics.errors import FormatError, require
 from goforensics.sections import functions, gostrings, inltree, moduledata, pclntab, references
-from goforensics.sections.arrays import among
 from goforensics.sections.protocol import Source
 from goforensics.sections.region import region, words_at
+from goforensics.sets import among, distinct
 
 MOST_CASES = 64  # words of a switch over interfaces
 LISTS = ("moduledata", "typelinks", "itablinks", "inittasks")  # for the runtime: what they name is not its own
@@ -64,7 +64,7 @@ class _Finder:
         slot, target = self._pointers()
         named = np.array(list(self.found.symbols), np.uint64)
         described = [to for _, to in self.found.edges]
-        pointed = np.unique(np.concatenate([self.references.targets, target, named, *described]))
+        pointed = distinct(np.concatenate([self.references.targets, target, named, *described]))
         self._strings(pointed)
         names = [(start, end, VARIABLE if writable else READ_ONLY) for start, end, writable in self.free]
         objects = cut(names, self.found.known, pointed)
@@ -111,7 +111,7 @@ class _Finder:
         at a string, or at what is pointed at anyway.
         """
         pointer = self.image.pointer_size
-        known = np.unique(np.concatenate([self.references.targets, *(e.start for e in self.found.known)]))
+        known = distinct(np.concatenate([self.references.targets, *(e.start for e in self.found.known)]))
         ranges = references.data_ranges(self.image, self.module)
         for start, end in self._plain_read_only():
             begin = -(-start // pointer) * pointer

@@ -19,6 +19,7 @@ from goforensics.errors import FormatError
 from goforensics.sections import gostrings, inittasks, itabs, moduledata, symtab, types
 from goforensics.sections.protocol import Source
 from goforensics.sections.typewalk import INTERFACE
+from goforensics.sets import distinct
 
 Numbers = NDArray[np.int64]
 RUNTIME = "runtime"
@@ -118,7 +119,7 @@ class _Gatherer:
         """The types' pointer masks, and the programs for the data segments."""
         low, high = self.source.read(gostrings.PARSER).masks
         known = self.source.read(types.PARSER)
-        start = np.unique(known.gcdata[(known.gcdata >= low) & (known.gcdata < high)])
+        start = distinct(known.gcdata[(known.gcdata >= low) & (known.gcdata < high)])
         self.found.known.append(Extents("type/pointer mask", start, np.r_[start[1:], np.uint64(high)][: len(start)]))
         fields = self.module.fields
         programs = np.sort(np.array([fields["gcdata"], fields["gcbss"]], np.uint64))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goforensics.containers.image import Words
-from goforensics.sections.arrays import among
+from goforensics.sets import among, distinct
 
 Flags = NDArray[np.bool_]
 LARGE, VERY_LARGE = 256, 4096  # bytes: what is worth a doubt at odd addresses, and at others
@@ -68,7 +68,7 @@ def cut(free: Sequence[tuple[int, int, str]], known: Sequence[Extents], starts: 
     low = np.array([a for a, _, _ in areas], np.uint64)
     high = np.array([b for _, b, _ in areas], np.uint64)
     inner = _outside(starts, start, end)
-    marks = np.unique(np.concatenate([start, end, inner, low, high]))
+    marks = distinct(np.concatenate([start, end, inner, low, high]))
     area = np.searchsorted(low, marks, side="right") - 1
     held = (area >= 0) & (marks < high[np.maximum(area, 0)]) if len(low) else np.zeros(len(marks), bool)
     begins, area = marks[held], area[held]

@@ -58,12 +58,3 @@ def varints(data: NDArray[np.uint8], offsets: Offsets) -> Offsets:
         value |= np.where(going, (byte & 0x7F) << (7 * i), 0)
         going &= byte >= 0x80
     return value & 0xFFFFFFFF
-
-
-def among(values: NDArray[np.integer], increasing: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """(n,) whether each value is one of `increasing` (m,), which is sorted: NumPy's isin would sort it each time."""
-    if not len(increasing):
-        return np.zeros(len(values), bool)
-    at = np.minimum(np.searchsorted(increasing, values), len(increasing) - 1)
-    found: NDArray[np.bool_] = increasing[at] == values
-    return found

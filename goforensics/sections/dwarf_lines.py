@@ -13,11 +13,14 @@ from typing import Literal, NamedTuple
 from goforensics.errors import FormatError
 from goforensics.sections.dwarf_forms import LINE_STR, STR, Ref, Shape, value
 from goforensics.sections.dwarf_paths import is_absolute, join
-from goforensics.sections.dwarf_reader import Budget, Reader, string_at
+from goforensics.sections.dwarf_reader import LONGEST, Budget, Reader, string_at
 from goforensics.sections.dwarf_units import Unit
+from goforensics.sections.search import text
 
 LINE = ".debug_line"
 LNCT_PATH, LNCT_DIRECTORY = 1, 2
+FORM_STRING, FORM_UDATA = 0x08, 0x0F
+GO_FORMATS = [(LNCT_PATH, FORM_STRING), (LNCT_DIRECTORY, FORM_UDATA)]
 
 
 class LineName(NamedTuple):
@@ -145,7 +148,19 @@ def _counted(reader: Reader, shape: Shape, strings: LineStrings, budget: Budget)
             raise reader.error(f"{count} entries do not fit")
         for index in range(count):
             budget.step(LINE, reader.offset, 1 + len(formats))
-            yield kind, index, _described(reader, shape, formats, strings, budget)
+            found = _plain(reader, budget) if formats == GO_FORMATS else None
+            yield kind, index, found or _described(reader, shape, formats, strings, budget)
+
+
+def _plain(reader: Reader, budget: Budget) -> _Name | None:
+    """An entry as Go writes it, with a directory below 128; None if it is not one.  A big program has 20,000."""
+    start, raw = reader.offset, reader.raw
+    end = raw.find(b"\0", start, reader.end)
+    if not 0 <= end - start < LONGEST or end + 1 >= reader.end or raw[end + 1] >= 0x80:
+        return None
+    budget.keep(end - start, LINE, start)
+    reader.offset = end + 2
+    return _Name(text(raw[start:end]), LINE, start, end + 1 - start, raw[end + 1])
 
 
 def _described(
@@ -155,7 +170,7 @@ def _described(
     found = NO_NAME
     directory = 0
     for content, form in formats:
-        if content == LNCT_PATH and form == 0x08:
+        if content == LNCT_PATH and form == FORM_STRING:
             found = _inline(reader, budget)
             continue
         got = value(reader, shape, form, 0)

@@ -19,6 +19,7 @@ from goforensics.sections.arrays import Offsets
 from goforensics.sections.dwarf_forms import INFO, LINE_STR, STR
 from goforensics.sections.dwarf_reader import Reader
 from goforensics.sections.dwarf_units import Unit
+from goforensics.sets import distinct
 
 FRAME = ".debug_frame"
 STRINGS = (STR, LINE_STR)
@@ -94,7 +95,7 @@ def _units(size: int, units: Sequence[Unit]) -> Parts:
     """Each unit; type units and padding between them are nobody's."""
     start = np.array([unit.offset for unit in units], np.int64)
     end = np.minimum(start + np.array([unit.places.size for unit in units], np.int64), size)
-    edges = np.unique(np.r_[0, start, end, size])
+    edges = distinct(np.r_[0, start, end, size])
     item = np.searchsorted(edges, start)
     return Parts(edges[:-1], edges[1:], item, np.arange(len(units)))
 
@@ -170,7 +171,7 @@ def _referred(name: str, units: Sequence[Unit], content: Content, order: str, be
     at, value = _references(info, _list_starts(name, raw, units[0].address_size), order)
     unit = np.searchsorted([unit.offset for unit in units], at, side="right") - 1
     good = (unit >= 0) & mine[unit] & (value > behind)
-    pairs = np.unique(value[good] * len(units) + unit[good])
+    pairs = distinct(value[good] * len(units) + unit[good])
     found = {at: i for i, at in _settled(pairs // len(units), pairs % len(units), 0, len(units))}
     return list(found.items())  # of units that would begin at one place, only the last has lists
 

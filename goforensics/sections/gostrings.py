@@ -14,10 +14,11 @@ import numpy as np
 from goforensics.containers.image import Words
 from goforensics.errors import require
 from goforensics.sections import functions, moduledata, pclntab, references, types
-from goforensics.sections.arrays import Offsets, among
+from goforensics.sections.arrays import Offsets
 from goforensics.sections.moduledata import ModuleData
 from goforensics.sections.protocol import Parser, Source
 from goforensics.sections.region import region
+from goforensics.sets import among, distinct
 
 STRUCTURE = "strings"
 PIECES = 64  # that a string may be cut into
@@ -58,7 +59,7 @@ def _start(source: Source, module: ModuleData, known: types.Types) -> int:
 def _masks(module: ModuleData, known: types.Types, start: int) -> tuple[int, int]:
     """The types' masks lie before those of the data segments; a short one may share its bytes with a string."""
     end = min(module.gcdata, module.gcbss)
-    mine = np.unique(known.gcdata[(known.gcdata >= start) & (known.gcdata < end)]).astype(np.int64)
+    mine = distinct(known.gcdata[(known.gcdata >= start) & (known.gcdata < end)]).astype(np.int64)
     apart = np.flatnonzero(np.diff(np.r_[mine, end]) > MASK)
     first = int(apart[-1]) + 1 if len(apart) else 0
     return (int(mine[first]), end) if first < len(mine) else (end, end)
@@ -78,7 +79,7 @@ def _closures(source: Source, known: types.Types, start: int, end: int) -> int:
     Some are pointed at by types alone: the functions that compare values.
     """
     pointer = source.image.pointer_size
-    targets = np.unique(np.r_[source.read(references.PARSER).targets, known.edges[1]])
+    targets = distinct(np.r_[source.read(references.PARSER).targets, known.edges[1]])
     inside = targets[(targets >= start) & (targets < end) & (targets % pointer == 0)]
     words = region(source.image, start, end, STRUCTURE).word(inside)
     entries = inside[among(words, source.read(functions.PARSER).address)]
@@ -92,7 +93,7 @@ def starts(area: tuple[int, int], pointed: Words) -> Words:
     nothing points at.
     """
     low, high = area
-    start = np.unique(np.r_[low, pointed[(pointed >= low) & (pointed < high)]].astype(np.int64))
+    start = distinct(np.r_[low, pointed[(pointed >= low) & (pointed < high)]].astype(np.int64))
     while True:
         false = _false_starts(np.diff(np.r_[start, high]))
         if not len(false):

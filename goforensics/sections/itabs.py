@@ -17,6 +17,7 @@ from goforensics.sections import moduledata, references, types
 from goforensics.sections.protocol import Parser, Source
 from goforensics.sections.types import Types
 from goforensics.sections.typewalk import INTERFACE
+from goforensics.sets import distinct
 
 STRUCTURE = "itabs"
 ROUNDS = 16  # of looking behind the itabs found
@@ -39,7 +40,7 @@ def decode(source: Source) -> Itabs:
         candidates.append(source.image.words(module.fields["itablinks"], module.fields["itablinks.len"], STRUCTURE))
     if module.fields.get("itabsize"):
         candidates.append(np.array([module.types + module.fields["itaboffset"]], np.uint64))
-    fresh, found = np.unique(np.concatenate(candidates)), []
+    fresh, found = distinct(np.concatenate(candidates)), []
     for _ in range(ROUNDS):
         itabs = _itabs(known, fresh)
         if not len(itabs.start):

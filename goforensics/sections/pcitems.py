@@ -20,6 +20,7 @@ from goforensics.sections.inltree import affordable
 from goforensics.sections.pclntab import Pclntab
 from goforensics.sections.pctables import SLOTS
 from goforensics.sections.protocol import Source
+from goforensics.sets import distinct
 
 PCFILE = SLOTS.index("pcfile")
 NOBODY = np.empty(0, np.int64)
@@ -120,7 +121,7 @@ def _tables(table: Pclntab) -> Iterator[Items]:
     low, high = np.full(len(uses.start), uses.slot.max(initial=0)), np.zeros(len(uses.start), np.int64)
     np.minimum.at(low, uses.table, uses.slot)
     np.maximum.at(high, uses.table, uses.slot)
-    for slot in np.unique(low).tolist():
+    for slot in distinct(low).tolist():
         name = SLOTS[slot] if slot < len(SLOTS) else f"pcdata {slot - len(SLOTS)}"
         yield _some(every, (low == slot) & (high == slot), f"pctab/{name}")
     yield _some(every, low != high, "pctab/several slots")
@@ -188,7 +189,7 @@ class _Extents:
         low, high = int(starts[0]), int(ends.max())
         after = np.flatnonzero(self.data[low:high] == 0) + low + 1
         piece = np.searchsorted(starts, after, side="right") - 1
-        first = np.unique(np.r_[starts, after[after < ends[piece]]])
+        first = distinct(np.r_[starts, after[after < ends[piece]]])
         piece = np.searchsorted(starts, first, side="right") - 1
         stop = np.r_[after, high][np.searchsorted(after, first, side="right")]
         return first, np.minimum(stop, ends[piece])
@@ -203,7 +204,7 @@ class _Files:
         self.start = table.header.tables["filetab" if self.old else "cutab"]
         if self.old:
             self.count = min(table.header.files + 1, (self.limit - self.start) // 4)
-            at = np.unique(table.file_offsets)
+            at = distinct(table.file_offsets)
             self.strings = at, string_ends(table.data, at) + 1
         else:
             self.count = (int(extents.of("cutab")[1].max(initial=self.start)) - self.start) // 4
@@ -224,7 +225,7 @@ class _Files:
         which, steps = inltree.steps_of(self.table, PCFILE)
         cu = self.table.funcs.cu
         good = (steps.values >= 0) & (steps.values < self.count)
-        number, value = np.divmod(np.unique(steps.table[good] * self.count + steps.values[good]), max(self.count, 1))
+        number, value = np.divmod(distinct(steps.table[good] * self.count + steps.values[good]), max(self.count, 1))
         owner, found = _join(np.where(cu >= 0, which, -1), number, self.limit)
         entry = cu[owner] + value[found]
         held = entry < self.count
@@ -234,7 +235,7 @@ class _Files:
     def _units(self) -> Offsets:
         """(c,) first entries of the compilation units that functions are in; layout 1.2 has none."""
         cu = self.table.funcs.cu
-        return np.unique(cu[(cu >= 0) & (cu < self.count) & (not self.old)])
+        return distinct(cu[(cu >= 0) & (cu < self.count) & (not self.old)])
 
     def _unused(self, used: NDArray[np.bool_], part: str) -> Items:
         """Runs of entries that no function reaches, most of them of files without code left: for all of the unit."""
@@ -295,6 +296,6 @@ def _funcdata(source: Source) -> Iterator[Items]:
     except FormatError:
         return
     every = Items("", blobs.start, blobs.end, blobs.owner, blobs.blob)
-    for kind in np.unique(blobs.kind).tolist():
+    for kind in distinct(blobs.kind).tolist():
         name = funcdata.KINDS[kind] if kind >= 0 else "unknown"
         yield _some(every, blobs.kind == kind, f"funcdata/{name}")

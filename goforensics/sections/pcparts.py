@@ -16,6 +16,7 @@ from goforensics.sections import pclntab
 from goforensics.sections.arrays import Offsets, string_ends
 from goforensics.sections.pclntab import EMPTY, Pclntab
 from goforensics.sections.protocol import Parser, Source
+from goforensics.sets import distinct
 
 PREFIX = "pclntab/"
 Extent = tuple[str, Offsets, Offsets]
@@ -58,8 +59,8 @@ def _extents(table: Pclntab) -> Iterator[Extent]:
 def _scattered(table: Pclntab) -> Iterator[Extent]:
     """Layout 1.2 writes each function's name and tables behind its record, and the files' names at the end."""
     filetab = table.header.tables["filetab"]
-    names = np.unique(table.funcs.name[table.funcs.name != EMPTY])
-    files = np.unique(table.file_offsets)
+    names = distinct(table.funcs.name[table.funcs.name != EMPTY])
+    files = distinct(table.file_offsets)
     yield "funcnametab", names, string_ends(table.data, names) + 1
     yield "pctab", table.tables.start, table.tables.end
     yield "filetab", files, string_ends(table.data, files) + 1

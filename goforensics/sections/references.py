@@ -19,6 +19,7 @@ from goforensics.errors import FormatError
 from goforensics.sections import code_references, gcprogram, moduledata
 from goforensics.sections.moduledata import ModuleData
 from goforensics.sections.protocol import Parser, Source
+from goforensics.sets import distinct
 
 STRUCTURE = "references"
 
@@ -36,7 +37,7 @@ class References:
     @cached_property
     def targets(self) -> Words:
         """Everything that is referred to, increasing."""
-        return np.unique(np.r_[self.code_target, self.slot_target])
+        return distinct(np.r_[self.code_target, self.slot_target])
 
 
 def decode(source: Source) -> References:

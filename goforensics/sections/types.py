@@ -19,6 +19,7 @@ from goforensics.sections import moduledata, references
 from goforensics.sections.protocol import Parser, Source
 from goforensics.sections.region import Region, region
 from goforensics.sections.typewalk import HAS_PATH, HAS_TAG, MAP, POINTER, Walk
+from goforensics.sets import distinct
 
 STRUCTURE = "types"
 ROUNDS = 16  # of looking behind the types found for such as nothing refers to
@@ -74,7 +75,7 @@ def _listed(source: Source, walk: Walk) -> Words:
     if module.fields.get("itablinks.len"):
         itabs = image.words(module.fields["itablinks"], module.fields["itablinks.len"], "itablinks")
         found += [walk.memory.word(itabs), walk.memory.word(itabs + np.uint64(walk.memory.pointer))]
-    return np.unique(np.concatenate(found))
+    return distinct(np.concatenate(found))
 
 
 def _adapt(walk: Walk, seeds: Words) -> None:
@@ -158,7 +159,7 @@ def _ends(address: Words, parts: dict[str, tuple[Words, Words, Words]]) -> Words
 
 def _names(walk: Walk) -> tuple[Words, Words, tuple[Words, Words]]:
     """(start, end) of every name, those that names refer to included, and (name, package's name) of these."""
-    start = np.unique(np.concatenate([*walk.names, np.empty(0, np.uint64)]))
+    start = distinct(np.concatenate([*walk.names, np.empty(0, np.uint64)]))
     end, path = _name_ends(walk, start)
     further = np.setdiff1d(path[walk.sane_name(path)], start)
     edges = (start[path > 0], path[path > 0])

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goforensics.containers.image import Words
-from goforensics.sections.arrays import among, spread
+from goforensics.sections.arrays import spread
 from goforensics.sections.region import Region
+from goforensics.sets import among, distinct
 
 KINDS = 26  # abi.UnsafePointer, the last
 ARRAY, CHAN, FUNC, INTERFACE, MAP, POINTER, SLICE, STRUCT = 17, 18, 19, 20, 21, 22, 23, 25
@@ -106,14 +107,14 @@ class Walk:
 
     def follow(self, seeds: Words) -> None:
         """Add the descriptors at `seeds`, those of them that are some, and all that they lead to."""
-        fresh = np.unique(seeds)
+        fresh = distinct(seeds)
         for _ in range(GENERATIONS):
             fresh = fresh[~among(fresh, self.seen)]
             fresh = fresh[self.sane(fresh)]
             if not len(fresh):
                 return
             self.seen = np.sort(np.r_[self.seen, fresh])
-            fresh = np.unique(self._expand(fresh))
+            fresh = distinct(self._expand(fresh))
 
     def _expand(self, at: Words) -> Words:
         """Note what hangs on each descriptor; the types that they lead to."""
@@ -211,7 +212,7 @@ class Walk:
 
     def _names(self, at: Words, name: Words) -> None:
         """Note the names at these addresses as the types' own, those that can be names."""
-        self.names.append(np.unique(name[self.sane_name(name)]))
+        self.names.append(distinct(name[self.sane_name(name)]))
         self._edges(at, name)
 
     def _edges(self, at: Words, target: Words) -> Words:
