@@ -187,14 +187,14 @@ def _code_sizes(job: Job) -> Found:
     binary = goforensics.binary.open(job.path())
     placed = binary.read(functions.PARSER)
     ours = dict(zip(placed.address.tolist(), placed.code.tolist(), strict=True))
-    known = [at for at in ours if at in symbols]
-    wrong = {at: ours[at] - symbols[at][0] for at in known if ours[at] != symbols[at][0]}
-    percent = 100 * (1 - len(wrong) / max(len(known), 1))
+    theirs = {at: symbols.get(at, (0, ""))[0] for at in ours}
+    wrong = {at: ours[at] - size for at, size in theirs.items() if ours[at] != size}
+    percent = 100 * (1 - len(wrong) / max(len(ours), 1))
     count, differ = _by_package(twin, symbols)
     off = str(sum(map(abs, wrong.values()))), str(count), str(len(differ)), str(sum(map(abs, differ.values())))
-    misses = [f"{percent:.3f} % of functions"] * (percent < SAME_SIZE or not known)
+    misses = [f"{percent:.3f} % of functions"] * (percent < SAME_SIZE or not ours)
     misses += [f"{name}: the map's code differs by {by} bytes from nm's" for name, by in list(differ.items())[:3]]
-    return Found([(job.label, str(len(known)), f"{percent:.3f}", f">= {SAME_SIZE}", *off)], misses)
+    return Found([(job.label, str(len(ours)), f"{percent:.3f}", f">= {SAME_SIZE}", *off)], misses)
 
 
 def _sizes_by_address(twin: Path, go: str) -> dict[int, tuple[int, str]]:

@@ -77,7 +77,7 @@ def words_at(image: Image, addresses: Words) -> Words:
 def region(image: Image, start: int, end: int, structure: str) -> Region:
     """A copy of the memory `[start, end)`, relocated.  FormatError unless the file holds all of it."""
     offset = image.offset_of(start)
-    if offset is None or end < start:
+    if offset is None or not start <= end < 1 << 63:  # offsets are signed
         raise FormatError(f"address {start:#x} is not in the file", structure=structure)
     raw = np.frombuffer(image.bytes_at(offset, end - start, structure), np.uint8).copy()
     addresses, values = image.fixed_words(start, end)

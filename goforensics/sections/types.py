@@ -60,6 +60,8 @@ def decode(source: Source) -> Types:
     if not length and len(walk.seen):  # etypes is the end of .rodata: what lies beyond the types only looks like some
         walk.high = int(walk.seen[-1]) + 1
     walk.follow(pointed)
+    if not len(walk.seen):
+        raise FormatError("nothing that is listed or pointed at is one", structure=STRUCTURE, offset=module.offset)
     _fill(walk)
     return _types(walk)
 
@@ -95,7 +97,7 @@ def _map_layouts(walk: Walk, maps: Words) -> Iterator[NDArray[np.bool_]]:
     word = [walk.pointer_at(maps, number) for number in range(9)]
     size, eight = walk.memory.word(word[2]), np.uint64(8)
     bucket = walk.memory.uint(maps + np.uint64(walk.header + 4 * walk.memory.pointer + 2), 2)
-    yield bucket == size
+    yield (bucket == size) & (word[4] != size)  # big-endian, a Swiss map's group size ends where a bucket's is
     yield (word[4] == size) & (size == eight + eight * word[5])
     interleaved, split = eight + eight * word[6], eight + eight * (word[6] + word[8])
     yield (word[4] == size) & (word[5] == eight) & ((size == interleaved) | (size >= split)) & (word[7] <= size)
