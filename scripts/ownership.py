@@ -26,6 +26,7 @@ from linktruth import Bools, Ints, Truth
 from numpy.typing import NDArray
 
 from goforensics.analysis.listing import labels
+from goforensics.analysis.modules import GENERATED
 from goforensics.analysis.packages import package_of, path_of
 from goforensics.bytemap import ByteMap, Shares
 from goforensics.containers.image import Image
@@ -129,6 +130,8 @@ def own_packages(truth: Truth, i: int) -> set[str]:
     found = {package} - {""}
     if not found or merged(truth)[i] or truth.section[i] == ".text":
         found |= {_named(name)} - {""}
+    if truth.section[i] == ".text" and not _named(name) and merged(truth)[i]:
+        found |= {GENERATED}  # an equality function for any type of one shape: what package it is in is chance
     if not found and name.startswith(("go:", "go.", "runtime.")):
         found = {RUNTIME}
     return found

@@ -181,8 +181,8 @@ def test_apportioned(seed: int) -> None:
         for key, part in exact.items():
             assert abs(got.get(key, 0) - part) < 1, key
     owned = ByteMap.build(size, [without_users(batch) for batch in claims])
-    by = tuple(column for column in COLUMNS if column != "users")
-    assert found.group(by) == owned.group(by)
+    every = tuple(column for column in COLUMNS if column != "users")
+    assert found.group(every) == owned.group(every)
 
 
 @pytest.mark.parametrize("seed", range(100))

@@ -24,7 +24,7 @@ def sizes(goarch: str, *functions: bytes, at: int = 8) -> list[int]:
     image = FakeImage(b"\x90" * at + b"".join(functions))
     image.goarch = goarch
     size = np.array([len(f) for f in functions], np.int64)
-    return code_sizes(image, np.cumsum(size) - size + at, size).tolist()
+    return [int(code) for code in code_sizes(image, np.cumsum(size) - size + at, size)]
 
 
 @pytest.mark.parametrize("goarch", ["amd64", "386", "arm", "loong64", "ppc64", "ppc64le", "riscv64"])

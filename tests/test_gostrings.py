@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import accumulate
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ LOW = 0x4000
 
 def at(sizes: list[int]) -> list[int]:
     """Where strings of these sizes begin, and where the last ends."""
-    return (np.cumsum([0, *sizes]) + LOW).tolist()
+    return list(accumulate(sizes, initial=LOW))
 
 
 def found(area: tuple[int, int], pointed: list[int]) -> list[int]:
-    return gostrings.starts(area, np.array(sorted(pointed), np.uint64)).tolist()
+    return [int(start) for start in gostrings.starts(area, np.array(sorted(pointed), np.uint64))]
 
 
 SIZES = [1, 1, 2, 3, 3, 5, 8, 8, 9, 12, 12, 20, 21, 40]

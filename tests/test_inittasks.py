@@ -25,12 +25,14 @@ def words(pointer: int, order: str, *values: int) -> bytes:
     return struct.pack(order + ("Q" if pointer == 8 else "I") * len(values), *values)
 
 
-def given(raw: bytes, pointer: int, order: str, pointed: Sequence[int] = (), **fields: int) -> FakeSource:
+def given(
+    raw: bytes, pointer: int, order: str, pointed: Sequence[int] = (), fields: dict[str, int] | None = None
+) -> FakeSource:
     """A program with data, and two functions."""
     parts = [segment(0, len(raw), DATA, writable=True)]
     image = FakeImage(raw, segments=parts, bits=64 if pointer == 8 else 32, order="<" if order == "<" else ">")
     source = FakeSource(image)
-    source._read["moduledata"] = ModuleData(0, 0, {"noptrdata": DATA, "enoptrdata": DATA + len(raw)} | fields)
+    source._read["moduledata"] = ModuleData(0, 0, {"noptrdata": DATA, "enoptrdata": DATA + len(raw)} | (fields or {}))
     source._read["references"] = References(NONE, np.array(pointed, np.uint64), NONE, NONE, True)
     size = np.array([0x40, 0x40])
     source._read["functions"] = Functions(np.array([F, G], np.uint64), size, size, size, (F, G + 0x40))
@@ -43,7 +45,7 @@ def test_listed(pointer: int, order: str) -> None:
     raw = heads[0] + words(pointer, order, F, G) + heads[1] + words(pointer, order, G)
     second, at = DATA + 8 + 2 * pointer, DATA + len(raw)
     raw += words(pointer, order, second, DATA)  # the list, in any order
-    found = given(raw, pointer, order, inittasks=at, **{"inittasks.len": 2}).read(inittasks.PARSER)
+    found = given(raw, pointer, order, fields={"inittasks": at, "inittasks.len": 2}).read(inittasks.PARSER)
     assert found.start.tolist() == [DATA, second]
     assert found.end.tolist() == [second, at]
     assert found.function.tolist() == [F, G]
@@ -75,16 +77,16 @@ def test_counts_that_are_too_large(count: int) -> None:
         found = given(words(8, "<", *head, F), 8, "<", [DATA]).read(inittasks.PARSER)
         assert len(found.start) == 0
     raw = struct.pack("<II", 0, count & 0xFFFFFFFF) + words(8, "<", F, DATA)
-    found = given(raw, 8, "<", inittasks=DATA + 16, **{"inittasks.len": 1}).read(inittasks.PARSER)
+    found = given(raw, 8, "<", fields={"inittasks": DATA + 16, "inittasks.len": 1}).read(inittasks.PARSER)
     assert found.end.tolist() <= [DATA + 8 + 8 * inittasks.MOST]
     with pytest.raises(FormatError):
-        given(raw, 8, "<", inittasks=DATA + 16, **{"inittasks.len": count}).read(inittasks.PARSER)
+        given(raw, 8, "<", fields={"inittasks": DATA + 16, "inittasks.len": count}).read(inittasks.PARSER)
 
 
 def test_no_data() -> None:
     for fields in ({"noptrdata": 0, "enoptrdata": 64}, {"enoptrdata": DATA + 99}, {"noptrdata": DATA + 1 << 40}):
         with pytest.raises(FormatError):
-            given(bytes(32), 8, "<", **fields).read(inittasks.PARSER)
+            given(bytes(32), 8, "<", (), fields).read(inittasks.PARSER)
 
 
 @pytest.mark.parametrize("listed", [False, True])
@@ -96,7 +98,7 @@ def test_broken_bytes(listed: bool) -> None:
         raw = np.frombuffer(good, np.uint8).copy()
         raw[rng.integers(len(raw), size=rng.integers(1, 6))] = rng.integers(256)
         try:
-            found = given(raw[: rng.integers(len(raw) + 1)].tobytes(), 8, "<", [DATA, DATA + 40], **fields)
+            found = given(raw[: rng.integers(len(raw) + 1)].tobytes(), 8, "<", [DATA, DATA + 40], fields)
             tasks = found.read(inittasks.PARSER)
         except FormatError:
             continue

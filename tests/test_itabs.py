@@ -53,10 +53,12 @@ def test_found_by_the_linkers_list(pointer: int, order: Order) -> None:
     itab(laid, "1", "T")
     laid.put("list", [("p", "1")])
     fields = {"itablinks": laid.at["list"], "itablinks.len": 1}
-    found = given(laid, listed=("I",), **fields).read(itabs.PARSER)
+    found = given(laid, listed=("I",), fields=fields).read(itabs.PARSER)
     assert found.start.tolist() == [laid.at["1"]]
     offset = laid.at["1"] - TYPES
-    found = given(laid, listed=("I", "T"), itaboffset=offset, itabsize=8 + 4 * pointer).read(itabs.PARSER)
+    found = given(laid, listed=("I", "T"), fields={"itaboffset": offset, "itabsize": 8 + 4 * pointer}).read(
+        itabs.PARSER
+    )
     assert found.end.tolist() == [laid.ends["1"]]
 
 
@@ -94,9 +96,9 @@ def test_every_prefix_and_broken_bytes() -> None:
     pointed = tuple(laid.at[label] for label in "123")
     bad = [good[:length] for length in range(8, len(good), 5)]
     for _ in range(100):
-        raw = np.frombuffer(good, np.uint8).copy()
-        raw[rng.integers(len(raw), size=rng.integers(1, 8))] = rng.choice([0, 1, 0xFF])
-        bad.append(raw.tobytes())
+        broken = np.frombuffer(good, np.uint8).copy()
+        broken[rng.integers(len(good), size=rng.integers(1, 8))] = rng.choice([0, 1, 0xFF])
+        bad.append(broken.tobytes())
     for raw in bad:
         source = given(laid, raw, listed=("I", "T"), pointed=pointed)
         try:

@@ -101,12 +101,12 @@ def test_random_cuts(seed: int) -> None:
 
 def sized(sizes: list[int], at: int = 0x1000) -> list[int]:
     """Starts of objects of these sizes, and the end of the last."""
-    return (np.cumsum([0, *sizes]) + at).tolist()
+    return [at + sum(sizes[:i]) for i in range(len(sizes) + 1)]
 
 
 def doubts(starts: list[int], doubtful: list[int]) -> list[int]:
     found = cut([(starts[0], starts[-1], "data")], [], words(starts[:-1]))
-    return false_starts(found, words(doubtful)).tolist()
+    return [int(start) for start in false_starts(found, words(doubtful))]
 
 
 def test_a_false_start_is_out_of_order() -> None:

@@ -18,6 +18,7 @@ from goforensics.sets import among, distinct
 
 Flags = NDArray[np.bool_]
 LARGE, VERY_LARGE = 256, 4096  # bytes: what is worth a doubt at odd addresses, and at others
+MARKER = 8  # bytes: what is smaller before a large object is a symbol that only marks a place
 NEIGHBOURS = 9  # objects before one that show how large it should be
 ALIGNMENT = 32  # the most that the linker leaves between two
 
@@ -91,6 +92,7 @@ def false_starts(found: Objects, doubtful: Words) -> Words:
     here = here[here >= NEIGHBOURS]
     least = np.where(found.start[here] % 4 > 0, LARGE, VERY_LARGE)
     here = here[(size[here] + size[here - 1] >= least) & (found.end[here - 1] == found.start[here])]
+    here = here[size[here - 1] >= MARKER]
     usual = np.median(size[here[:, None] - np.arange(2, NEIGHBOURS + 1)], axis=1) if len(here) else np.empty(0)
     small = (size[here - 1] < usual - ALIGNMENT) | (size[here] < size[here - 1] - ALIGNMENT)
     false: Words = found.start[here[small]]

@@ -20,6 +20,7 @@ from goforensics.sections.pclntab import Pclntab
 Codes = NDArray[np.int32]
 GENERATED = ("type:.", "type..", "go:", "go.(")  # symbols that the compiler or the linker makes up
 EQUALITY = re.compile(r"type[:.]\.(?:eq|hash)\.(.*)", re.DOTALL)
+ELEMENT = re.compile(r"^(?:\*|\[[^\]]*\])+")  # of pointers and arrays; 1.18's pclntab writes [...] for a length
 ESCAPE = re.compile("%([0-9a-f]{2})")
 
 
@@ -80,7 +81,7 @@ def package_of(symbol: str) -> str:
     """The package that a symbol's name begins with; "" if it has none."""
     made = EQUALITY.match(symbol)
     if made:
-        return package_of(made[1].lstrip("*[]0123456789"))
+        return package_of(ELEMENT.sub("", made[1]))
     if symbol.startswith(GENERATED):
         return ""
     head = re.split(r"[\[({ ]", symbol, maxsplit=1)[0]
@@ -158,11 +159,18 @@ def _by_file(table: Pclntab, codes: Codes, names: list[str]) -> tuple[Codes, dic
     """Assembly names such as memeqbody have no package: take the one whose files share the directory."""
     files, file = np.unique(table.entry_file, return_inverse=True)
     directories = [dirname(name) for name in strings(table.data, files)]
-    owner = _owners(codes, len(names), file, directories)
+    owner = _owners(codes, len(names), file, directories) | _named_so(directories, names)
     codes = codes.copy()
     for row in np.flatnonzero(codes == 0).tolist():
         codes[row] = owner.get(directories[file[row]], 0)
     return codes, {names[code]: directory for directory, code in owner.items()}
+
+
+def _named_so(directories: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    """For each directory that is called like a package, that one: runtime's assembly lies in internal/bytealg."""
+    number = {name: code for code, name in enumerate(names) if name}
+    inside = {directory: directory.rpartition("/src/")[2] for directory in directories}
+    return {directory: number[path] for directory, path in inside.items() if path in number}
 
 
 def _owners(codes: Codes, count: int, file: NDArray[np.int64], directories: Sequence[str]) -> dict[str, int]:
