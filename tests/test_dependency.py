@@ -13,11 +13,11 @@ import goforensics
 from goforensics.bytemap import ByteMap
 
 GO = "1.27"
-IMPORTS = '''	"google.golang.org/grpc"
+IMPORTS = """	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
-'''
+"""
 SERVE = """	rpc := grpc.NewServer()
 	healthpb.RegisterHealthServer(rpc, health.NewServer())
 	reflection.Register(rpc)

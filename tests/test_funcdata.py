@@ -252,7 +252,7 @@ def test_random_bytes_stay_in_bounds(layout: str) -> None:
 
 
 def test_tables_that_overlap_are_decoded_once() -> None:
-    """Thousands of tables that all run to the end of the pctab must not cost their number times its length, nor may one tree for everybody."""
+    """Thousands of tables to the end of the pctab must not cost their number times its length; nor one tree for all."""
     made = Made("1.26")
     made.pctab += b"\2" * 100_000
     made.uses.append(np.stack([np.zeros(90_000), np.full(90_000, 5), np.arange(1, 90_001)], axis=1).astype(np.int64))

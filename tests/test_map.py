@@ -53,7 +53,9 @@ def document() -> ByteMapDocument:
 
 def made_up(*names: str) -> ByteMapDocument:
     """A document with a row per name, which is in every column that can hold one."""
-    rows = [MapRow(i, 1, name, name, name, name, name, name, "unknown", None, name) for i, name in enumerate(names)]
+    rows = [
+        MapRow(i, 1, name, name, name, name, name, name, "unknown", None, name, name) for i, name in enumerate(names)
+    ]
     return ByteMapDocument(path="app", size=len(names), sha256="00", unread=[], rows=rows)
 
 
@@ -109,7 +111,7 @@ def test_the_rows_are_the_maps(document: ByteMapDocument) -> None:
 
 
 def test_the_members_are_the_columns() -> None:
-    assert MapRow.__struct_fields__ == ("offset", "size", *COLUMNS[:-1], "shared_by")
+    assert MapRow.__struct_fields__ == ("offset", "size", *(c.replace("users", "shared_by") for c in COLUMNS))
 
 
 def test_rows_are_a_sequence() -> None:
@@ -164,7 +166,7 @@ def test_a_byte_that_was_not_utf8(tmp_path: Path) -> None:
 
 
 def test_text_is_found_after_a_long_stretch_of_nothing(tmp_path: Path) -> None:
-    rows = [MapRow(i, 1, None, None, None, None, None, None, "unknown", None, None) for i in range(70_000)]
+    rows = [MapRow(i, 1, None, None, None, None, None, None, "unknown", None, None, None) for i in range(70_000)]
     document = msgspec.structs.replace(made_up(), rows=[*rows, *made_up("late").rows])
     assert as_parquet(document, tmp_path / "map")[-1][-1] == "late"
 
