@@ -133,7 +133,8 @@ class _Finder:
 
     def _plain_read_only(self) -> Iterator[tuple[int, int]]:
         low, high = (np.array([at], np.uint64) for at in self.strings)
-        free = [(start, end, READ_ONLY) for start, end, writable in self.free if not writable]
+        first = min(self.module.fields.get("rodata", self.module.types), self.module.types)  # before: headers, notes
+        free = [(start, end, READ_ONLY) for start, end, writable in self.free if not writable and start >= first]
         objects = cut(free, [*self.found.known, Extents("string", low, high)], np.empty(0, np.uint64))
         plain = objects.of(READ_ONLY)
         yield from zip(objects.start[plain].tolist(), objects.end[plain].tolist(), strict=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goforensics.analysis import code_bytes, data_bytes, debug_bytes, pclntab_bytes, symbol_bytes
 from goforensics.analysis.data import DataOwners, data_owners
@@ -22,6 +23,7 @@ from goforensics.sections.functions import Functions
 from goforensics.sections.protocol import Parser
 
 PARSERS: tuple[Parser[object], ...] = (pcparts.PARSER, symtab.PARSER, dwarf.PARSER, buildinfo.PARSER, buildid.PARSER)  # type: ignore[assignment]
+ZEROS = 32  # in a row: no chance, and no more than a linker aligns to
 ORIGINS: dict[Role, Kind] = {
     "code": "section-only",
     "data": "section-only",
@@ -107,18 +109,25 @@ def _sections(image: Image, known: list[Claims]) -> list[Claims]:
     held = [(s.offset, s.offset + s.file_size) for s in parts]
     only = {"kind": "unknown", "origin": "section-only"}
     loaded = Claims.of("segments", Level.SEGMENT, held, section=[f"[{s.name}]" for s in parts], **only)
-    return [named, loaded, *(padding(image.data, [*known, named]) if sections else [])]
+    return [named, loaded, *padding(image.data, [*known, named])]
 
 
 def padding(data: memoryview, known: list[Claims]) -> list[Claims]:
-    """Zeros that nothing known holds."""
+    """Zeros that nothing known holds: whole gaps, and runs of them around what is there without a name."""
     found = ByteMap.build(len(data), known, ("origin",))
     free = np.flatnonzero(found.codes["origin"] == 0)
     raw = np.frombuffer(data, np.uint8)
     spans = zip(found.bounds[free].tolist(), found.bounds[free + 1].tolist(), strict=True)
-    zero = [(a, b) for a, b in spans if not raw[a:b].any()]
+    zero = [run for start, end in spans for run in _zeros(raw, start, end)]
     labels = {"section": "(between sections)", "structure": "padding", "kind": "padding", "origin": "padding"}
     return [Claims.of("padding", Level.SECTION, zero, **labels)]
+
+
+def _zeros(raw: NDArray[np.uint8], start: int, end: int) -> list[tuple[int, int]]:
+    """The range itself if it holds only zeros, else its runs of at least ZEROS of them."""
+    used = np.r_[start - 1, np.flatnonzero(raw[start:end]) + start, end]
+    long = np.flatnonzero(np.diff(used) > (ZEROS if len(used) > 2 else 1))
+    return list(zip((used[long] + 1).tolist(), used[long + 1].tolist(), strict=True))
 
 
 def _parsed(binary: Binary) -> Iterator[Claims]:

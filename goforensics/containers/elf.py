@@ -136,6 +136,17 @@ class ElfImage(Image):
             kind="header",
             origin="metadata",
         )
+        yield self._dynamic_claims()
+
+    def _dynamic_claims(self) -> Claims:
+        """What the dynamic linker reads: found by tags, for a file may have lost its section headers."""
+        try:
+            tables = list(self._dynamic.tables())
+        except FormatError:
+            tables = []  # noted where the tables are read
+        ranges = [(at, at + size) for _, at, size in tables]
+        names = [name for name, _, _ in tables]
+        return Claims.of("elf.dynamic", Level.TABLE, ranges, structure=names, kind="metadata", origin="metadata")
 
     def symbol_table(self) -> SymbolTable | None:
         """.symtab and the string table that it links to."""

@@ -75,6 +75,45 @@ class ElfDynamic:
         entries = entries[np.argsort(entries[:, 0], kind="stable")]
         return Relocations(entries[:, 0].copy(), entries[:, 2].copy())
 
+    def tables(self) -> Iterator[tuple[str, int, int]]:
+        """(what it is, offset, bytes) of the tables that the tags name, and of the segments that are a table."""
+        for head in self._headers:
+            name = {"PT_INTERP": "interpreter", "PT_DYNAMIC": "dynamic table"}.get(head["p_type"])
+            if name is not None:
+                yield name, head["p_offset"], head["p_filesz"]
+        tags, pointer = self._tags(), self._image.pointer_size
+
+        def tag(name: str) -> int:
+            return next(iter(tags.get(ENUM_D_TAG[name], ())), 0)
+
+        symbols = self._symbol_count(tag("DT_HASH"))
+        entry = 24 if pointer == 8 else 16
+        sizes = (
+            ("relocations", "DT_RELA", tag("DT_RELASZ")),
+            ("relocations", "DT_REL", tag("DT_RELSZ")),
+            ("relocations of calls", "DT_JMPREL", tag("DT_PLTRELSZ")),
+            ("dynamic strings", "DT_STRTAB", tag("DT_STRSZ")),
+            ("dynamic symbols", "DT_SYMTAB", entry * symbols),
+            ("symbol versions", "DT_VERSYM", 2 * symbols),
+            ("hash table", "DT_HASH", 4 * (2 + symbols + self._words(tag("DT_HASH"))[0])),
+        )
+        for what, where, size in sizes:
+            at = self._image.offset_of(tag(where)) if tag(where) else None
+            if at is not None and 0 < size <= len(self._image.data) - at:
+                yield what, at, size
+
+    def _symbol_count(self, table: int) -> int:
+        """Chains of DT_HASH, of which every symbol has one; 0 without such a table."""
+        return self._words(table)[1]
+
+    def _words(self, table: int) -> tuple[int, int]:
+        """The first two words of DT_HASH: buckets and chains; none of more than the file could hold."""
+        at = self._image.offset_of(table) if table else None
+        if at is None or at + 8 > len(self._image.data):
+            return 0, 0
+        buckets, chains = np.frombuffer(self._image.data[at : at + 8], f"{self._image.order}u4").tolist()
+        return (buckets, chains) if 4 * (buckets + chains) <= len(self._image.data) else (0, 0)
+
     def _tags(self) -> dict[int, list[int]]:
         """Values by tag, in file order, up to DT_NULL."""
         head = next((h for h in self._headers if h["p_type"] == "PT_DYNAMIC"), None)
