@@ -71,6 +71,9 @@ class _Finder:
         false = false_starts(objects, self._doubtful(target))
         if len(false):
             objects = cut(names, self.found.known, np.setdiff1d(pointed, false))
+        if not len(objects.start):
+            nothing = np.empty(0, np.int64)
+            return DataOwners(objects, Pairs.of(nothing, nothing), objects.pointed, {})
         self.found.edges.append((slot, target))
         self._closures(objects)
         self._settings(objects, slot, target)

@@ -85,14 +85,16 @@ def claims(image: Image, owners: DataOwners, words: Vocabulary) -> list[Claims]:
     count = len(found.start)
     start = image.offsets_of(found.start)
     end = start + (found.end - found.start).astype(np.int64)
-    owned = np.bincount(pairs.item, minlength=count) > 0
+    held = (start >= 0) & (end <= len(image.data))  # segments may lie over one another in a broken file
+    owned = (np.bincount(pairs.item, minlength=count) > 0) & held
     labels = words.shared(count, pairs.item, pairs.package + words.count, pairs.weight)
     labels["symbol"] = Labels(np.arange(count, dtype=np.int32), ObjectNames(image, owners))
     labels["basis"] = Labels(owners.named.astype(np.int32), ("referenced by", "structure"))
     labels |= _sorts(found)
-    zero = ~owned & ~found.pointed & _zero(image, start, end)
+    zero = ~owned & ~found.pointed & held
+    zero[zero] = _zero(image, start[zero], end[zero])
     padding: dict[str, Labels | str] = dict.fromkeys(("structure", "kind", "origin"), "padding")
-    nameless = ~owned & ~zero & ~found.plain
+    nameless = ~owned & ~zero & ~found.plain & held
     return [
         Claims("data", Level.ITEM, start, end, labels).only(owned),
         Claims("data.ownerless", Level.ITEM, start, end, _sorts(found) | {"origin": "metadata"}).only(nameless),
