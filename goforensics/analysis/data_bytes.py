@@ -31,7 +31,8 @@ def free_memory(image: Image, module: ModuleData, known: Sequence[Claims]) -> li
     for offset, size, address in _places(image):
         for start, end in _within(gaps, offset, offset + size):
             low, high = start - offset + address, end - offset + address
-            out += _by_variables(low, high, variables)
+            for first, last in ((low, min(high, module.text)), (max(low, module.etext), high)):
+                out += _by_variables(first, last, variables)
     return out
 
 
@@ -54,6 +55,8 @@ def _within(gaps: Sequence[tuple[int, int]], low: int, high: int) -> Iterator[tu
 
 def _by_variables(low: int, high: int, variables: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:
     """The range cut where variables begin and end."""
+    if low >= high:
+        return
     edges = sorted({low, high, *(edge for pair in variables for edge in pair if low < edge < high)})
     for start, end in pairwise(edges):
         yield start, end, any(a <= start < b for a, b in variables)
