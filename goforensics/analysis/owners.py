@@ -97,9 +97,13 @@ def _handed_on(found: Pairs, first: Numbers, length: Numbers, origin: Numbers, t
 
 
 def _lowest(pairs: Pairs, single: NDArray[np.bool_], rank: Numbers) -> Pairs:
-    """The pairs, only the one of lowest rank left of every object that one package owns."""
-    order = np.lexsort([rank[pairs.package], pairs.item])
+    """The pairs, by object, only the one of lowest rank left of every object that one package owns."""
+    again = pairs.item[1:] == pairs.item[:-1]
+    rows = np.flatnonzero(single[pairs.item] & (np.r_[again, False] | np.r_[False, again]))
+    if not len(rows):
+        return pairs
+    order = rows[np.lexsort([rank[pairs.package[rows]], pairs.item[rows]])]
     item = pairs.item[order]
-    first = np.r_[True, np.diff(item) != 0][: len(item)]
-    keep = np.sort(order[first | ~single[item]])
-    return pairs.only(keep) if len(keep) < len(order) else pairs
+    keep = np.ones(len(pairs.item), bool)
+    keep[order[1:]] = item[1:] != item[:-1]
+    return pairs.only(keep)
