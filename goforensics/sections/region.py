@@ -38,16 +38,18 @@ class Region:
     def uint(self, address: Words, size: int) -> Words:
         """(n,) unsigned integers of `size` bytes."""
         at = address.astype(np.int64) - self.start
-        inside = (at >= 0) & (at + size <= len(self.raw))
-        at = np.where(inside, at, 0)
+        inside = (at >= 0) & (at <= len(self.raw) - size)
         if len(self.raw) < size:
             return np.zeros(len(at), np.uint64)
-        if not (at % size).any():
+        if not inside.all():
+            at = np.where(inside, at, 0)
+        if not np.bitwise_or.reduce(at, initial=0) & (size - 1):
             whole = self.raw[: len(self.raw) // size * size].view(f"{self.order}u{size}")
-            found = whole[np.minimum(at // size, len(whole) - 1)]
+            found = whole[at // size]
         else:
             found = np.ascontiguousarray(self.raw[at[:, None] + np.arange(size)]).view(f"{self.order}u{size}")[:, 0]
-        return np.where(inside, found, 0).astype(np.uint64)
+        value = found.astype(np.uint64)
+        return value if inside.all() else np.where(inside, value, np.uint64(0))
 
     def int32(self, address: Words) -> Offsets:
         """(n,) signed 32-bit integers."""
