@@ -305,8 +305,7 @@ def _entries(
 def _whole_numbers(parts: NDArray[np.float64], total: int) -> Offsets:
     """`parts`, which sum to `total` but for rounding, as whole numbers that do: the largest fractions go up."""
     whole = np.floor(parts + 1e-6).astype(np.int64)
-    up = np.argsort(-(parts - whole), kind="stable")[: max(total - int(whole.sum()), 0)]
-    whole[up] += 1
+    whole[np.argsort(whole - parts, kind="stable")[: max(total - int(whole.sum()), 0)]] += 1
     return whole
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from goforensics import report
+import goforensics.report as report
 from goforensics.bytemap import UNKNOWN, ByteMap, Codes, Row
 from goforensics.question import Question
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from goforensics import report
+import goforensics.report as report
 from goforensics.analysis import identity, sizes
 from goforensics.analysis.modules import Modules
 from goforensics.analysis.packages import Packages, packages

@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from goforensics import report
+import goforensics.report as report
 from goforensics.analysis import identity, listing, mapping
 from goforensics.binary import Binary
 from goforensics.bytemap import COLUMNS, UNKNOWN, ByteMap, Codes, Offsets
