@@ -33,7 +33,7 @@ def given(
     image = FakeImage(raw, segments=parts, bits=64 if pointer == 8 else 32, order="<" if order == "<" else ">")
     source = FakeSource(image)
     source._read["moduledata"] = ModuleData(0, 0, {"noptrdata": DATA, "enoptrdata": DATA + len(raw)} | (fields or {}))
-    source._read["references"] = References(NONE, np.array(pointed, np.uint64), NONE, NONE, True)
+    source._read["references"] = References(NONE, np.array(pointed, np.uint64), NONE, NONE)
     size = np.array([0x40, 0x40])
     source._read["functions"] = Functions(np.array([F, G], np.uint64), size, size, size, (F, G + 0x40))
     return source

@@ -178,7 +178,7 @@ def given(
         fields or {}
     )
     source._read["moduledata"] = ModuleData(0, 0, all_fields)
-    source._read["references"] = References(NONE, np.array(pointed, np.uint64), NONE, NONE, True)
+    source._read["references"] = References(NONE, np.array(pointed, np.uint64), NONE, NONE)
     return source
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from goforensics.analysis.modules import C
 from goforensics.analysis.vocabulary import Vocabulary
 from goforensics.bytemap import Claims, Labels, Level
-from goforensics.containers.image import Image
+from goforensics.containers.image import Image, Section
 from goforensics.sections.functions import Functions
 
 STUBS = (".plt", "__stubs", "__symbol_stub", "__stub_helper")  # jumps to shared libraries, written by a linker
@@ -45,7 +45,7 @@ def c_ranges(image: Image, placed: Functions) -> tuple[list[tuple[int, int]], li
     code: list[tuple[int, int]] = []
     filling: list[tuple[int, int]] = []
     for s in image.sections:
-        if s.role != "code" or not s.file_size or any(stub in s.name for stub in STUBS):
+        if s.role != "code" or not s.file_size or _is_stubs(s):
             continue
         start, end = s.address, s.address + min(s.file_size, s.memory_size or s.file_size)
         for a, b in ((start, min(end, low)), (max(start, high), end)):
@@ -53,6 +53,10 @@ def c_ranges(image: Image, placed: Functions) -> tuple[list[tuple[int, int]], li
                 found = (a - s.address + s.offset, b - s.address + s.offset)
                 (filling if _is_filling(image.data[found[0] : found[1]]) else code).append(found)
     return code, filling
+
+
+def _is_stubs(section: Section) -> bool:
+    return any(stub in section.name for stub in STUBS)
 
 
 def _is_filling(data: memoryview) -> bool:
@@ -63,9 +67,7 @@ def _is_filling(data: memoryview) -> bool:
 def _c_code(image: Image, placed: Functions) -> list[Claims]:
     code, filling = c_ranges(image, placed)
     stubs = [
-        (s.offset, s.offset + s.file_size)
-        for s in image.sections
-        if s.role == "code" and s.file_size and any(stub in s.name for stub in STUBS)
+        (s.offset, s.offset + s.file_size) for s in image.sections if s.role == "code" and s.file_size and _is_stubs(s)
     ]
     c = {"package": C, "module": C, "kind": "code", "origin": "c"}
     padding = {"structure": "code padding", "kind": "padding", "origin": "padding"}

@@ -42,7 +42,6 @@ def decode(source: Source) -> Strings:
     ends = [masks[0], _function_data(source, module), _closures(source, known, start, masks[0])]
     end = min((at for at in ends if at > start), default=0)
     require(start < end, "nothing says where they end", STRUCTURE, 0)
-    source.read(pclntab.PARSER)
     return Strings(start, end, masks)
 
 

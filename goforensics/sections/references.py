@@ -32,7 +32,6 @@ class References:
     code_target: Words  # (c,)
     slot: Words  # (d,) increasing: words of data that hold a pointer
     slot_target: Words  # (d,)
-    scanned: bool  # whether code of this architecture is read
 
     @cached_property
     def targets(self) -> Words:
@@ -45,7 +44,7 @@ def decode(source: Source) -> References:
     image, module = source.image, source.read(moduledata.PARSER)
     code = _code(image, module)
     slot, target = _slots(image, module)
-    return References(code.pc, code.target, slot, target, image.goarch in code_references.SUPPORTED)
+    return References(code.pc, code.target, slot, target)
 
 
 def data_ranges(image: Image, module: ModuleData) -> list[tuple[int, int]]:
