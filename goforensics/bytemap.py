@@ -8,9 +8,10 @@ column is painted by itself and a cell inherits what less specific claims said o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,8 +46,7 @@ class Level(IntEnum):
     ITEM = 4  # "it is main.main's record"
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(msgspec.Struct, frozen=True):
     """One label per claim: claim i says `names[codes[i]]`.  Claims that share `names` (the same object) share codes."""
 
     codes: Codes  # (n,)
@@ -81,8 +81,7 @@ class Shares(Sequence[str]):
         return next((name for label in labels if (name := label.names[int(label.codes[owner])])), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True):
     """One parser's statement about file bytes: claim i covers `[starts[i], ends[i])`."""
 
     source: str  # who says so: the parser's name, evidence in a dispute and the tie-break within a level
@@ -114,8 +113,7 @@ class Claims:
         return Claims(self.source, self.level, self.starts + by, self.ends + by, self.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(msgspec.Struct, frozen=True):
     """Two structures of one level want the bytes `[start, end)`: evidence of damage or tampering, never an error."""
 
     start: int
@@ -123,8 +121,7 @@ class Dispute:
     claimants: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One group of a listing: a value per column asked for, whose its bytes are, and how many there are."""
 
     path: tuple[str, ...]
@@ -132,15 +129,14 @@ class Row:
     bytes: int
 
 
-@dataclass(slots=True)
-class _Column:
+class _Column(msgspec.Struct):
     """A column while it is painted: per cell a code (0: nothing said), the level and the batch that said it."""
 
     code: Codes
     level: NDArray[np.int8]
     batch: Codes
-    pools: list[Sequence[str]] = field(default_factory=list)
-    bases: list[int] = field(default_factory=list)
+    pools: list[Sequence[str]] = []
+    bases: list[int] = []
     size: int = 1
 
     def base(self, names: Sequence[str]) -> int:
@@ -158,8 +154,7 @@ class _Column:
         return Names(tuple(self.pools), tuple(self.bases))[code]
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """The names behind a column's codes: code 0 is "nothing said"; pools are laid end to end from 1."""
 
     pools: tuple[Sequence[str], ...]
@@ -176,8 +171,7 @@ class Names:
         return next(base for pool, base in zip(self.pools, self.bases, strict=True) if pool is names)
 
 
-@dataclass(frozen=True, slots=True)
-class ByteMap:
+class ByteMap(msgspec.Struct, frozen=True):
     """A partition of `[0, size)`: cell i is `[bounds[i], bounds[i+1])`, labelled by `codes[column][i]`."""
 
     bounds: Offsets  # (m+1,) strictly increasing, from 0 to size

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from fakes import FakeSource
+from msgspec.structs import replace
 from test_pclntab import Builder, image_of
 
 from goforensics.analysis.modules import Modules

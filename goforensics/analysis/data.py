@@ -7,8 +7,8 @@ to those who refer to them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +28,7 @@ MOST_CASES = 64  # words of a switch over interfaces
 LISTS = ("moduledata", "typelinks", "itablinks", "inittasks")  # for the runtime: what they name is not its own
 
 
-@dataclass(frozen=True, eq=False)
-class DataOwners:
+class DataOwners(msgspec.Struct, frozen=True, eq=False):
     """The data objects (p,) and whose they are."""
 
     objects: Objects

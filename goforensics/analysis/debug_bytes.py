@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +32,7 @@ Content = bytes | bytearray
 NONE = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class _Cut:
+class _Cut(msgspec.Struct, frozen=True, eq=False):
     """An inflated section as ranges (m,), and the packages that have each."""
 
     start: Offsets  # (m,)
@@ -44,8 +43,7 @@ class _Cut:
     function: Offsets | None = None  # (m,) the function that a range is about, -1 for none
 
 
-@dataclass(frozen=True, eq=False)
-class _Code:
+class _Code(msgspec.Struct, frozen=True, eq=False):
     """Where functions are, and their packages."""
 
     placed: Functions
@@ -61,8 +59,7 @@ class _Code:
         return np.where(inside, found, -1)
 
 
-@dataclass(frozen=True, eq=False)
-class _Program:
+class _Program(msgspec.Struct, frozen=True, eq=False):
     """What sections are cut by."""
 
     image: Image

@@ -6,8 +6,8 @@ Source of truth for what the linker lays where: Go's cmd/link/internal/ld/data.g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,15 +27,14 @@ VARIABLE, READ_ONLY = "variable", "read-only data"  # structures of what no othe
 Free = Sequence[tuple[int, int, bool]]  # memory (start, end, whether it holds variables) to be told apart
 
 
-@dataclass(slots=True)
-class Evidence:
+class Evidence(msgspec.Struct):
     """What is gathered; addresses throughout."""
 
-    known: list[Extents] = field(default_factory=list)
-    fixed: list[tuple[Words, Numbers]] = field(default_factory=list)  # (start of an object, its package)
-    edges: list[tuple[Words, Words]] = field(default_factory=list)  # (from, to)
-    interfaces: Words = field(default_factory=lambda: np.empty(0, np.uint64))  # types of interfaces
-    symbols: dict[int, str] = field(default_factory=dict)  # by address, where there is a symbol table
+    known: list[Extents] = []
+    fixed: list[tuple[Words, Numbers]] = []  # (start of an object, its package)
+    edges: list[tuple[Words, Words]] = []  # (from, to)
+    interfaces: Words = msgspec.field(default_factory=lambda: np.empty(0, np.uint64))  # types of interfaces
+    symbols: dict[int, str] = {}  # by address, where there is a symbol table
 
 
 def gather(source: Source, free: Free, names: PackageNames, package_at: Callable[[Words], Numbers]) -> Evidence:

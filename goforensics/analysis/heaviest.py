@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +15,7 @@ Flags = NDArray[np.bool_]
 PCDATA_SLOT = 3  # slots below are pcsp, pcfile and pcln
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(msgspec.Struct, frozen=True):
     """Bytes of the pclntab per function (n,)."""
 
     own: Offsets  # functab entry, _func, name, tables and function data that no other function uses

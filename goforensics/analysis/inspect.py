@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -54,8 +53,7 @@ def inspect(
     return _document(binary, facts, mapping.image_map(binary, claims, asked.painted), asked, progress)
 
 
-@dataclass(frozen=True)
-class _Facts:
+class _Facts(msgspec.Struct, frozen=True):
     """What the sizes need to be known first."""
 
     owners: mapping.Owners

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from goforensics.analysis.paths import Roots, classify, in_text, is_leak
 from goforensics.binary import Binary
@@ -21,12 +22,11 @@ SCRIPTS = ".debug_gdb_scripts"
 Found = tuple[str, int, str]  # path, bytes of its text (inflated), where
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct):
     count: int = 0
     bytes: int = 0
-    where: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
+    where: Counter[str] = msgspec.field(default_factory=Counter)
+    examples: list[str] = []
 
     def add(self, path: str, size: int, where: str) -> None:
         """Count one path."""

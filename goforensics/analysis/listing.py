@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import cast
 
+import msgspec
 import numpy as np
 
 import goforensics.report as report
@@ -66,8 +66,7 @@ def joined(bytemap: ByteMap, keys: list[Codes]) -> tuple[Codes, Codes]:
     return first, np.r_[first[1:], np.int32(len(change))].astype(np.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """What the map says about its own limits, and of who may have changed the file."""
 
     disputes: list[report.DisputeRow]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 import goforensics.report as report
 from goforensics.analysis import identity, sizes
@@ -15,8 +16,7 @@ from goforensics.containers.recognise import why_not_go
 from goforensics.sections import buildid, buildinfo, dwarf, pclntab
 
 
-@dataclass(frozen=True)
-class Owners:
+class Owners(msgspec.Struct, frozen=True):
     """Whose an image's bytes can be."""
 
     build: report.Build

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from goforensics.report import Kind
 
@@ -23,8 +24,7 @@ ESCAPED = re.compile("!([a-z])")  # the module cache writes capitals so
 SHORT_HOSTS = {"gopkg.in": 2, "google.golang.org": 2, "go.uber.org": 2, "k8s.io": 2, "go.etcd.io": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """Where a package lives."""
 
     module: str  # a module's path, "std", or "" for none

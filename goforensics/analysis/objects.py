@@ -8,8 +8,8 @@ is pointed at.  Addresses throughout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +23,7 @@ NEIGHBOURS = 9  # objects before one that show how large it should be
 ALIGNMENT = 32  # the most that the linker leaves between two
 
 
-@dataclass(frozen=True, slots=True)
-class Extents:
+class Extents(msgspec.Struct, frozen=True):
     """Objects whose bounds are known: `[start, end)` of one structure."""
 
     structure: str
@@ -32,8 +31,7 @@ class Extents:
     end: Words  # (n,)
 
 
-@dataclass(frozen=True, eq=False)
-class Objects:
+class Objects(msgspec.Struct, frozen=True, eq=False):
     """The pieces (p,), in order and disjoint."""
 
     start: Words

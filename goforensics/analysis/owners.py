@@ -7,8 +7,7 @@ inlined or not, refers to them; dependencies are linked before what imports them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +16,7 @@ ROUNDS = 64  # of following pointers from owned objects to others
 MOST = 32  # packages of an object whose pointers hand them all on
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(msgspec.Struct, frozen=True):
     """Statements "object belongs to package", each with a weight: the number of references it rests on."""
 
     item: Numbers  # (u,)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from posixpath import dirname
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ ELEMENT = re.compile(r"^(?:\*|\[[^\]]*\])+")  # of pointers and arrays; 1.18's p
 ESCAPE = re.compile("%([0-9a-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class Packages:
+class Packages(msgspec.Struct, frozen=True):
     """The package of every function: `names[codes[i]]`, "" where it has none."""
 
     codes: NDArray[np.int32]  # (n,)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from goforensics.report import PathKind
 
@@ -26,8 +27,7 @@ PATTERNS: tuple[tuple[PathKind, str], ...] = (
 RULES = tuple((kind, re.compile(pattern)) for kind, pattern in PATTERNS)
 
 
-@dataclass(frozen=True, slots=True)
-class Roots:
+class Roots(msgspec.Struct, frozen=True):
     """Directories of this build that only the binary itself tells: both without a slash at the end."""
 
     goroot: str | None

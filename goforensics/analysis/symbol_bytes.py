@@ -6,8 +6,7 @@ make up for several packages belongs to none.  Source of truth: Go's cmd/link/in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +27,7 @@ STT_FILE, GO_FILE = 4, b"go.go"  # a source that symbols are from; what cmd/link
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class _Text:
+class _Text(msgspec.Struct, frozen=True, eq=False):
     """The symbols' names as parts of `raw`."""
 
     raw: bytes

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,8 +36,7 @@ class FunctionNames(Sequence[str]):
         return self.table.names[i] if i < count else ("", SHARED)[i - count]
 
 
-@dataclass(frozen=True, eq=False)
-class Holdings:
+class Holdings(msgspec.Struct, frozen=True, eq=False):
     """Ranges of the image with the owners of each, before owners have names; a range without an owner has none."""
 
     source: str  # as in Claims
@@ -52,8 +52,7 @@ class Holdings:
     origin: str = "metadata"  # of ranges without an owner, and of all where what they are matters more than whose
 
 
-@dataclass(frozen=True, eq=False)
-class Vocabulary:
+class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
     """What owners are called.  `packages` may go on beyond those of the functions."""
 
     table: Pclntab

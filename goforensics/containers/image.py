@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ Role = Literal["code", "data", "symbols", "debug", "metadata"]
 Purpose = Literal["executable", "library", "object", "core"]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """A named range.  `file_size` is 0 for what has no bytes in the file (.bss)."""
 
     name: str  # ELF ".text", PE ".text" (long names resolved), Mach-O "__TEXT,__text"
@@ -38,8 +37,7 @@ class Section:
     compression: Literal["zlib", "zstd", "zdebug", "unknown"] | None = None  # "zdebug": "ZLIB", big-endian size, zlib
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A range that the loader maps: an ELF PT_LOAD, a Mach-O segment, a PE section."""
 
     name: str
@@ -51,8 +49,7 @@ class Segment:
     executable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Relocations:
+class Relocations(msgspec.Struct, frozen=True):
     """Words that the loader fills in and whose file bytes do not hold the value (ELF RELA, RELR; chained fixups)."""
 
     addresses: Words  # (n,) increasing
@@ -62,8 +59,7 @@ class Relocations:
 NO_RELOCATIONS = Relocations(np.empty(0, np.uint64), np.empty(0, np.uint64))
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolTable:
+class SymbolTable(msgspec.Struct, frozen=True):
     """Where a container keeps its symbol records; `sections.symtab` decodes them all at once."""
 
     record: Literal["elf", "nlist", "coff"]
@@ -73,20 +69,18 @@ class SymbolTable:
     strings_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dynamic:
+class Dynamic(msgspec.Struct, frozen=True):
     """What the dynamic linker is told."""
 
     interpreter: str | None = None
     needed: tuple[str, ...] = ()
     rpath: tuple[str, ...] = ()
     runpath: tuple[str, ...] = ()
-    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # library -> symbol versions asked of it
+    versions: Mapping[str, tuple[str, ...]] = {}  # library -> symbol versions asked of it
     soname: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Something in the container that could not be read; the rest could."""
 
     structure: str

@@ -13,10 +13,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import lief
+import msgspec
 
 from goforensics.errors import FormatError, GoForensicsError
 
@@ -25,8 +25,7 @@ MAX_HEADERS = 16 << 20  # bytes: 65 535 PE sections take 2.5 MB
 lief.logging.disable()  # it prints what it dislikes in a file; a report lists that itself
 
 
-@dataclass(frozen=True, slots=True)
-class PeSection:
+class PeSection(msgspec.Struct, frozen=True):
     """An IMAGE_SECTION_HEADER."""
 
     name: bytes  # eight bytes: the name and NULs, or "/" and an offset in the string table
@@ -37,8 +36,7 @@ class PeSection:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class PeHeaders:
+class PeHeaders(msgspec.Struct, frozen=True):
     """What LIEF reads of an optional header and of the section table."""
 
     image_base: int
@@ -49,8 +47,7 @@ class PeHeaders:
     sections: list[PeSection]
 
 
-@dataclass(frozen=True, slots=True)
-class MachoSection:
+class MachoSection(msgspec.Struct, frozen=True):
     """A section(_64)."""
 
     name: str
@@ -60,10 +57,10 @@ class MachoSection:
     address: int
     kind: int  # S_REGULAR, S_ZEROFILL, ...
     flags: int
+    align: int  # exponent of two, as stated
 
 
-@dataclass(frozen=True, slots=True)
-class MachoSegment:
+class MachoSegment(msgspec.Struct, frozen=True):
     """An LC_SEGMENT(_64)."""
 
     name: str
@@ -75,8 +72,7 @@ class MachoSegment:
     sections: list[MachoSection]
 
 
-@dataclass(frozen=True, slots=True)
-class MachoHeaders:
+class MachoHeaders(msgspec.Struct, frozen=True):
     """What LIEF reads of the load commands."""
 
     entry: int  # by LC_MAIN or LC_UNIXTHREAD; 0 if neither tells
@@ -150,6 +146,7 @@ def _macho_section(raw: Any) -> MachoSection:
         address=int(raw.virtual_address),
         kind=_number(raw.type),
         flags=_number(raw.flags),
+        align=int(raw.alignment),
     )
 
 

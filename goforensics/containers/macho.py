@@ -105,6 +105,7 @@ class MachoImage(Image):
     """
 
     format = "macho"
+    aligns: tuple[int, ...]  # of each section, the exponent of two as stated: cap it
 
     def __init__(self, data: memoryview, base: int = 0) -> None:
         self.data, self.base, self.problems = data, base, []
@@ -115,6 +116,7 @@ class MachoImage(Image):
         raw = head.segments
         self.segments = tuple(self._segment(segment) for segment in raw)
         self.sections = tuple(self._section(section, segment) for segment in raw for section in segment.sections)
+        self.aligns = tuple(section.align for segment in raw for section in segment.sections)
         self.entry = head.entry & LAST
         listed = sum(command in LC_SEGMENTS for command, _, _ in self._commands)
         if len(raw) < listed:
@@ -228,6 +230,14 @@ class MachoImage(Image):
             end, strings_end = table.offset + table.count * self._nlist, table.strings_offset + table.strings_size
             parts = [("symtab", table.offset, end), ("strtab", table.strings_offset, strings_end)]
             yield _claims("macho.symbols", "__LINKEDIT", parts, "symbol table", "symbols")
+
+    def commands(self) -> frozenset[int]:
+        """The kinds of load commands (LC_*) that there are."""
+        return frozenset(command for command, _, _ in self._commands)
+
+    def linkedit(self) -> dict[str, tuple[int, int]]:
+        """Offset and size, as stated, of each table in __LINKEDIT by its name here, but for the symbols'."""
+        return {name: (at, size) for name, at, size in self._tables()}
 
     @property
     def _nlist(self) -> int:

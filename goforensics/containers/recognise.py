@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from goforensics.errors import NotGoError
 
@@ -30,8 +31,7 @@ HEAD, LOADER, TAIL = 1024, 512, 64  # bytes at the ends of a file in which UPX l
 TAR_ENTRIES = 4096  # that are looked at for an image's manifest
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """Bytes at an offset that name a kind of file, and the advice for it."""
 
     magic: bytes

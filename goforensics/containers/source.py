@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from goforensics.errors import ReadError
 
@@ -18,8 +19,7 @@ STREAM_LIMIT = 4 << 30  # bytes taken from standard input before it is called en
 CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(msgspec.Struct, frozen=True):
     """A whole file: `path` as the user gave it, and its bytes."""
 
     path: str

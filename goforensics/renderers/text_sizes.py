@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 from rich.console import RenderableType
 
 from goforensics.renderers import View
@@ -20,13 +20,12 @@ WITH_KIND = {"module", "package", "symbol"}  # columns whose rows are mostly of 
 FILTERS = 8  # named in one line
 
 
-@dataclass(slots=True)
-class Group:
+class Group(msgspec.Struct):
     """What the rows below one value of a column have in sum."""
 
     name: str
-    kinds: Counter[str] = field(default_factory=Counter)
-    below: dict[str, Group] = field(default_factory=dict)
+    kinds: Counter[str] = msgspec.field(default_factory=Counter)
+    below: dict[str, Group] = {}
 
     @property
     def bytes(self) -> int:
@@ -34,8 +33,7 @@ class Group:
         return self.kinds.total()
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(msgspec.Struct, frozen=True):
     """What all the levels of one listing share."""
 
     listing: Listing

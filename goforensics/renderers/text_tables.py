@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
+import msgspec
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -30,8 +30,7 @@ BAR = 36  # columns of the longest bar, a third of it where room is short
 BESIDE = 120  # from this width on, a fix stands beside its finding
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One line of the answer: what is the case, and what to do about it."""
 
     mark: Mark
@@ -40,8 +39,7 @@ class Verdict:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """A row of a size table."""
 
     name: str

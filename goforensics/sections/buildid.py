@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from goforensics.bytemap import Claims, Level
 from goforensics.containers.image import Image
@@ -25,8 +26,7 @@ NEAR = 64 << 10  # bytes of the text that may hold the prefix: C start-up code c
 LONGEST = 4096  # bytes of an ID; Go's own have 83, -buildid sets any text
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """One ID; offsets in the image.  `[start, end)` is the whole note, or the text's prefix with its two marks."""
 
     id: str  # Go's as text, GNU's in hexadecimal digits
@@ -37,8 +37,7 @@ class Stamp:
     structure: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuildId:
+class BuildId(msgspec.Struct, frozen=True):
     """The build IDs; at least one is there.  `-buildid=` leaves out Go's, a release before Go 1.24 GNU's."""
 
     go: Stamp | None

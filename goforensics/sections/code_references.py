@@ -11,9 +11,9 @@ Not seen: addresses that count from a register which the code has set up elsewhe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +26,7 @@ STEP = 1 << 21  # bytes looked at together: what comes of them stays in the proc
 MARGIN = 1 << 13  # bytes of context on both sides; arm reaches 4 KB for its literals, the others 12 bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CodeReferences:
+class CodeReferences(msgspec.Struct, frozen=True):
     """References of code to data.
 
     On x86 `pc` is the address of the four bytes of the displacement or immediate, inside the instruction that refers;
@@ -38,8 +37,7 @@ class CodeReferences:
     target: NDArray[np.uint64]  # (r,) address referred to
 
 
-@dataclass(frozen=True, slots=True)
-class _Machine:
+class _Machine(msgspec.Struct, frozen=True):
     """How to look through one machine's code."""
 
     unit: int  # bytes between places where an instruction may begin

@@ -7,7 +7,8 @@ name in any container: ELF and PE ".debug_info", ".zdebug_info", Mach-O "__DWARF
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from goforensics.bytemap import Claims, Level
 from goforensics.containers.image import Image, Section
@@ -26,8 +27,7 @@ CUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DebugSection:
+class DebugSection(msgspec.Struct, frozen=True):
     """One debug section; sizes in bytes."""
 
     name: str  # canonical: ".debug_info", whatever the container calls it and however it is compressed
@@ -36,19 +36,22 @@ class DebugSection:
     uncompressed_bytes: int  # as declared; that of the file where the declaration cannot be read
 
 
-@dataclass(frozen=True, slots=True)
-class DwarfTables:
+class DwarfTables(msgspec.Struct, frozen=True):
     """The debug sections in file order, and the compile units in the order of .debug_info."""
 
     sections: tuple[DebugSection, ...]
     units: tuple[Unit, ...]
     problems: tuple[str, ...]  # why units may be missing, empty if none are
-    file_bytes: int = field(init=False)
-    uncompressed_bytes: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "file_bytes", sum(s.file_bytes for s in self.sections))
-        object.__setattr__(self, "uncompressed_bytes", sum(s.uncompressed_bytes for s in self.sections))
+    @property
+    def file_bytes(self) -> int:
+        """Bytes in the file, all sections together."""
+        return sum(s.file_bytes for s in self.sections)
+
+    @property
+    def uncompressed_bytes(self) -> int:
+        """Bytes as declared, inflated."""
+        return sum(s.uncompressed_bytes for s in self.sections)
 
 
 def canonical(section: Section) -> str | None:

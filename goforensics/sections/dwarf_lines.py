@@ -7,8 +7,9 @@ Source of truth: DWARF 5, section 6.2.4; Go's src/debug/dwarf/line.go (LineReade
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from goforensics.errors import FormatError
 from goforensics.sections.dwarf_forms import LINE_STR, STR, Ref, Shape, value
@@ -41,8 +42,7 @@ class LineName(NamedTuple):
         return join(self.directory, self.name) if self.directory else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class LineStrings:
+class LineStrings(msgspec.Struct, frozen=True):
     """The inflated sections that names lie in."""
 
     line: bytes | bytearray

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,8 +37,7 @@ Content = Callable[[str], Bytes]  # a section's inflated bytes by canonical name
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, eq=False):
     """A section's inflated bytes as ranges (m,), and which units have each."""
 
     start: Offsets  # (m,) increasing
@@ -47,8 +46,7 @@ class Parts:
     unit: Offsets  # (u,) its index
 
 
-@dataclass(frozen=True, eq=False)
-class Frames:
+class Frames(msgspec.Struct, frozen=True, eq=False):
     """The records of .debug_frame."""
 
     start: Offsets  # (m,) increasing, in the inflated section

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from goforensics.errors import FormatError
 from goforensics.sections.search import text
@@ -11,8 +12,7 @@ from goforensics.sections.search import text
 LONGEST = 8192  # bytes of one string that are kept: compilers write their whole command line into a producer
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(msgspec.Struct):
     """What may still be read.  Tables can be shared, so a small file can ask for the same bytes without end."""
 
     steps: int = 2_000_000  # attributes and table entries; a Go program of 24 MB has 3,000 and 20,000

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from goforensics.errors import FormatError
 from goforensics.sections.dwarf_forms import INFO, Abbreviations, Ref, Shape, Value, value
 from goforensics.sections.dwarf_reader import Budget, Reader, string_at
@@ -36,8 +38,7 @@ C_FAMILY = frozenset((
 """DW_LANG_ C89 C C_plus_plus C99 C_plus_plus_11 C11 C_plus_plus_14 _17 (DWARF 6: 0x2b) C17 _20 Mips_Assembler."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """Where a unit's parts are in the debug sections, as far as its header and root entry tell."""
 
     size: int  # bytes in .debug_info, the header included
@@ -75,8 +76,7 @@ class Unit:
         return self.language in C_FAMILY
 
 
-@dataclass(slots=True)
-class Root:
+class Root(msgspec.Struct):
     """A root entry whose strings and addresses may still have to be looked up in other sections."""
 
     offset: int
@@ -84,7 +84,7 @@ class Root:
     table: int  # offset of its abbreviations
     values: dict[int, Value]
     size: int = 0  # bytes, the header included
-    texts: dict[int, str] = field(default_factory=dict)
+    texts: dict[int, str] = {}
 
     def number(self, attribute: int) -> int | None:
         """An attribute that is a number."""

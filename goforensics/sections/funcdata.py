@@ -11,8 +11,8 @@ Source of truth: Go's src/internal/abi/symtab.go (the kinds), src/runtime/{stkfr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,8 +42,7 @@ BUCKET, SUBBUCKET = 4096, 256  # bytes of code: abi.FuncTabBucketSize and a sixt
 BUCKET_SIZE = 20  # bytes of runtime.findfuncbucket
 
 
-@dataclass(frozen=True, slots=True)
-class FuncDataTable:
+class FuncDataTable(msgspec.Struct, frozen=True):
     """Every distinct blob, by where it begins, and every use of one.  Offsets are in the image."""
 
     start: Offsets  # (b,) increasing

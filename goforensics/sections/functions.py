@@ -6,8 +6,7 @@ address of .text: C code that the system linker put first would shift every func
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +20,7 @@ from goforensics.sections.pclntab import Pclntab
 from goforensics.sections.protocol import Parser, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(msgspec.Struct, frozen=True):
     """Code of every function of the pclntab, in its order."""
 
     address: NDArray[np.uint64]  # (n,)

@@ -7,8 +7,7 @@ than its predecessor is none.  Source of truth: Go's cmd/link/internal/ld/data.g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from goforensics.containers.image import Words
@@ -25,8 +24,7 @@ PIECES = 64  # that a string may be cut into
 MASK = 1024  # bytes of a pointer mask, at most: longer ones are made when the program runs
 
 
-@dataclass(frozen=True, eq=False)
-class Strings:
+class Strings(msgspec.Struct, frozen=True, eq=False):
     """The area of the strings, and what can be told apart in it and right behind."""
 
     start: int  # address of the first

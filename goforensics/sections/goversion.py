@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +30,7 @@ MOST = 100_000  # texts, and words that point at one, that are looked at; a Go p
 LONGEST = 256  # bytes of a version: experiments are listed in it
 
 
-@dataclass(frozen=True, slots=True)
-class GoVersion:
+class GoVersion(msgspec.Struct, frozen=True):
     """A release, and which structure says so: "symbol", "data" (a string header that looks like it) or "dwarf"."""
 
     raw: str

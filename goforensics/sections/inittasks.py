@@ -6,8 +6,7 @@ since 1.21, cmd/link/internal/ld/inittask.go, which leaves a list of them in mod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from goforensics.containers.image import Image, Words
@@ -21,8 +20,7 @@ STRUCTURE = "inittasks"
 MOST = 1 << 16  # functions or dependencies of a package
 
 
-@dataclass(frozen=True, eq=False)
-class InitTasks:
+class InitTasks(msgspec.Struct, frozen=True, eq=False):
     """Every task by address (i,)."""
 
     start: Words  # (i,)

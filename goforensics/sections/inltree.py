@@ -7,8 +7,7 @@ index that the function's PCDATA_InlTreeIndex table gives.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +21,7 @@ FUNCDATA_TREE, PCDATA_INDEX = 3, 2  # abi.FUNCDATA_InlTree, abi.PCDATA_InlTreeIn
 EARLIER = ((4, 2), (2, 1))  # the same of layout 1.2: Go 1.13 to 1.15, and 1.12
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """runtime.inlinedCall: bytes in all, and where in it the fields are."""
 
     size: int
@@ -38,8 +36,7 @@ def shape(layout: str) -> Shape:
     return Shape(20, 12, 16, 2, True) if layout in ("1.2", "1.16", "1.18") else Shape(16, 4, 8, 0, False)
 
 
-@dataclass(frozen=True, slots=True)
-class InlTree:
+class InlTree(msgspec.Struct, frozen=True):
     """The nodes of all trees, as parallel arrays (m,), by function and index."""
 
     owner: Offsets  # the function whose tree it is
@@ -49,8 +46,7 @@ class InlTree:
     func_id: NDArray[np.uint8]  # abi.FuncID
 
 
-@dataclass(frozen=True, eq=False)
-class InlTrees:
+class InlTrees(msgspec.Struct, frozen=True, eq=False):
     """The trees of all functions, and the tables that say which node an instruction belongs to."""
 
     table: Pclntab
@@ -110,8 +106,7 @@ class InlTrees:
         return np.where(there, self._name(np.where(there, at, 0)), 0)
 
 
-@dataclass(frozen=True, eq=False)
-class Steps:
+class Steps(msgspec.Struct, frozen=True, eq=False):
     """pc-value tables decoded: step i of table `table[i]` says `values[i]` up to, not including, pc `end[i]`."""
 
     key: Offsets  # (s,) increasing: table times `width`, plus the end

@@ -6,8 +6,7 @@ cmd/compile/internal/reflectdata/reflect.go (writeITab).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +22,7 @@ STRUCTURE = "itabs"
 ROUNDS = 16  # of looking behind the itabs found
 
 
-@dataclass(frozen=True, eq=False)
-class Itabs:
+class Itabs(msgspec.Struct, frozen=True, eq=False):
     """Every itab by address (i,)."""
 
     start: Words  # (i,) increasing

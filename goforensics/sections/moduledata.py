@@ -7,8 +7,9 @@ come and gone between releases; which ones are there shows in what the words poi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
+
+import msgspec
 
 from goforensics.containers.image import Image
 from goforensics.errors import FormatError
@@ -22,8 +23,7 @@ PC_FIELDS = ("findfunctab", "minpc", "maxpc", "text", "etext")
 RANGES = ("noptrdata", "enoptrdata", "data", "edata", "bss", "ebss", "noptrbss", "enoptrbss")
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleData:
+class ModuleData(msgspec.Struct, frozen=True):
     """Words of moduledata by Go's field name (slices as name, name.len, name.cap); addresses unless said."""
 
     address: int

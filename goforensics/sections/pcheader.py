@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from goforensics.containers.image import Image, Problem, Section, Segment
 from goforensics.errors import FormatError
@@ -30,8 +31,7 @@ ALIGNMENT = 32  # of the tables up to Go 1.25
 PROBE = 64  # records whose spacing tells two layouts apart where the magic is gone
 
 
-@dataclass(frozen=True, slots=True)
-class PcHeader:
+class PcHeader(msgspec.Struct, frozen=True):
     """The header, decoded.  All table offsets are bytes from the start of the pclntab."""
 
     layout: str  # "1.2", "1.16", "1.18", "1.20" or "1.26"

@@ -7,10 +7,11 @@ Source of truth: Go's src/runtime/symtab.go (the readers), cmd/link/internal/ld/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from goforensics.errors import FormatError
@@ -27,8 +28,7 @@ NOBODY = np.empty(0, np.int64)
 Pairs = tuple[Offsets, Offsets]  # (r,) functions and (r,) what each of them uses
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(msgspec.Struct, frozen=True):
     """Items of one sort, and their uses: function `owner[k]` uses item `item[k]`.  An item may have no use."""
 
     structure: str  # Go's name for the part; what of it, where the part has several sorts

@@ -6,9 +6,9 @@ cmd/link/internal/ld/pcln.go (the writer); for Go 1.2 to 1.15, pcln.go of those 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +26,7 @@ EMPTY = 4  # offset of two zero bytes in every header: the name of a function wh
 NO_FILE = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Funcs:
+class Funcs(msgspec.Struct, frozen=True):
     """The _func of every function in address order, as parallel arrays (n,)."""
 
     entry: NDArray[np.uint64]  # bytes after runtime.text; in layouts 1.2 and 1.16 the address
@@ -40,8 +39,7 @@ class Funcs:
     cu: Offsets  # first index into the cutab, or into the filetab of layout 1.2
 
 
-@dataclass(frozen=True, slots=True)
-class FuncData:
+class FuncData(msgspec.Struct, frozen=True):
     """Every use of function data: `value` is an offset from moduledata.gofunc, in layouts 1.2 and 1.16 an address."""
 
     owner: Offsets  # (u,) function
@@ -49,8 +47,7 @@ class FuncData:
     value: NDArray[np.uint64]  # (u,)
 
 
-@dataclass(frozen=True)
-class Pclntab:
+class Pclntab(msgspec.Struct, frozen=True, dict=True):
     """The whole table.  Every offset is bytes from its start, `offset` that of the start in the image."""
 
     header: PcHeader

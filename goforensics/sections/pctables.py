@@ -6,8 +6,7 @@ Go 1.16 equal tables are stored once.  Source of truth: Go's src/runtime/symtab.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +15,7 @@ from goforensics.sections.arrays import Offsets, varints, zigzag
 SLOTS = ("pcsp", "pcfile", "pcln")  # slot 3 + k is the table of PCDATA k
 
 
-@dataclass(frozen=True, slots=True)
-class PcTables:
+class PcTables(msgspec.Struct, frozen=True):
     """Every distinct table and every use of one.  Offsets are bytes from the start of the pclntab."""
 
     start: Offsets  # (t,) increasing

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from goforensics.bytemap import Claims
 from goforensics.containers.image import Image
@@ -28,8 +29,7 @@ def no_claims(source: Source, value: object) -> Iterable[Claims]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parser(Generic[T]):
+class Parser(msgspec.Struct, Generic[T], frozen=True):
     """One of Go's structures.  `Binary.read(PARSER)` gives a T.
 
     `decode` raises FormatError, with `absent=True` where the structure is simply not there.

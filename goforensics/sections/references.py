@@ -8,9 +8,9 @@ Source of truth: Go's src/runtime/symtab.go (moduledata.gcdata), cmd/link/intern
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ from goforensics.sets import distinct
 STRUCTURE = "references"
 
 
-@dataclass(frozen=True, eq=False)
-class References:
+class References(msgspec.Struct, frozen=True, eq=False, dict=True):
     """Addresses that refer, and what they refer to."""
 
     pc: Words  # (c,) increasing, inside of instructions

@@ -5,8 +5,7 @@ Types, itabs and tables of pointers are read thousands at a time; `Image.words` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +14,7 @@ from goforensics.errors import FormatError
 from goforensics.sections.arrays import Offsets
 
 
-@dataclass(frozen=True, eq=False)
-class Region:
+class Region(msgspec.Struct, frozen=True, eq=False):
     """The bytes at addresses `[start, end)`; a reading outside of it gives 0."""
 
     start: int

@@ -7,9 +7,9 @@ src/debug/pe/symbol.go (COFFSymbol) and cmd/link/internal/ld/{symtab,macho,pe}.g
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,8 +33,7 @@ NLIST = {
 COFF = [("short", "u1", (8,)), ("value", "u4"), ("section", "i2"), ("type", "u2"), ("class", "u1"), ("aux", "u1")]
 
 
-@dataclass(frozen=True, slots=True)
-class Symbols:
+class Symbols(msgspec.Struct, frozen=True):
     """Symbols in the order of their records, as parallel arrays; ELF's null symbol and COFF's aux records left out."""
 
     table: SymbolTable

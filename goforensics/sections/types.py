@@ -8,8 +8,8 @@ linker's lists, and whatever else points among the types, from one to the next.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +26,7 @@ ROUNDS = 16  # of looking behind the types found for such as nothing refers to
 MAP_WORDS = {8: (5, 8, 11), 4: (6, 8, 11)}  # by pointer size: old maps, Swiss maps, Swiss maps with split groups
 
 
-@dataclass(frozen=True, eq=False)
-class Types:
+class Types(msgspec.Struct, frozen=True, eq=False):
     """Every descriptor by address (t,), every name by address (m,), and what leads from the one to the other."""
 
     memory: Region

@@ -7,8 +7,7 @@ Three things changed without a mark of their own and are told by what fits: the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +29,7 @@ NONE = np.empty(0, np.uint64)
 Flags = NDArray[np.bool_]
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(msgspec.Struct):
     """The descriptors found so far.  Addresses are absolute; `types` is what offsets to names and types count from."""
 
     memory: Region
@@ -39,11 +37,11 @@ class Walk:
     high: int  # descriptors end before
     map_words: int = 0  # of a map's descriptor behind abi.Type
     wide_names: bool = False
-    seen: Words = field(default_factory=lambda: NONE)
-    columns: list[Words] = field(default_factory=list)  # (6, n): address, kind, named, package path, element, gcdata
-    parts: dict[str, list[tuple[Words, Words, Words]]] = field(default_factory=dict)  # (type, start, end)
-    edges: list[tuple[Words, Words]] = field(default_factory=list)
-    names: list[Words] = field(default_factory=list)
+    seen: Words = msgspec.field(default_factory=lambda: NONE)
+    columns: list[Words] = []  # (6, n): address, kind, named, package path, element, gcdata
+    parts: dict[str, list[tuple[Words, Words, Words]]] = {}  # (type, start, end)
+    edges: list[tuple[Words, Words]] = []
+    names: list[Words] = []
 
     @property
     def header(self) -> int:
