@@ -21,6 +21,11 @@ def distinct(values: NDArray[T]) -> NDArray[T]:
     return found[keep]
 
 
+def without(values: NDArray[T], increasing: NDArray[T]) -> NDArray[T]:
+    """Those of `values` that are not one of `increasing` (m,)."""
+    return values[~among(values, increasing)]
+
+
 def among(values: NDArray[np.integer], increasing: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(n,) whether each value is one of `increasing` (m,)."""
     if not len(increasing):

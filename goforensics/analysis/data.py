@@ -22,7 +22,7 @@ from goforensics.errors import FormatError, require
 from goforensics.sections import functions, gostrings, inltree, moduledata, pclntab, references
 from goforensics.sections.protocol import Source
 from goforensics.sections.region import region, words_at
-from goforensics.sets import among, distinct
+from goforensics.sets import among, distinct, without
 
 MOST_CASES = 64  # words of a switch over interfaces
 LISTS = ("moduledata", "typelinks", "itablinks", "inittasks")  # for the runtime: what they name is not its own
@@ -69,7 +69,7 @@ class _Finder:
         objects = cut(names, self.found.known, pointed)
         false = false_starts(objects, self._doubtful(target))
         if len(false):
-            objects = cut(names, self.found.known, np.setdiff1d(pointed, false))
+            objects = cut(names, self.found.known, without(pointed, false))
         if not len(objects.start):
             nothing = np.empty(0, np.int64)
             return DataOwners(objects, Pairs.of(nothing, nothing), objects.pointed, {})
@@ -80,8 +80,9 @@ class _Finder:
 
     def _doubtful(self, target: Words) -> Words:
         """Addresses that one place in the code refers to, and no data: the bytes may only look like a reference."""
-        at, uses = np.unique(self.references.code_target, return_counts=True)
-        return np.setdiff1d(at[uses == 1], target)
+        at = np.sort(self.references.code_target)
+        other = np.concatenate([[True], at[1:] != at[:-1], [True]])
+        return without(at[other[1:] & other[:-1]], distinct(target))
 
     def _string_area(self) -> tuple[int, int]:
         try:
@@ -176,7 +177,7 @@ class _Finder:
         there = (edges[0] >= 0) & (edges[1] >= 0) & ~objects.of(*LISTS)[edges[0]]
         single = objects.of(VARIABLE)
         item = objects.at(self.references.code_target)
-        item = np.where(among(self.references.code_target, np.sort(false)), -1, item)
+        item = np.where(among(self.references.code_target, false), -1, item)
         package = self._referring(single[item] & ~self._caches(objects)[item])
         good = (item >= 0) & (package >= 0)
         said = Pairs.of(item[good], package[good])

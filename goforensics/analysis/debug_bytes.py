@@ -7,7 +7,6 @@ the file: it is one range, which its packages share by the bytes that they have 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 import numpy as np
@@ -21,12 +20,10 @@ from goforensics.errors import FormatError
 from goforensics.sections import dwarf, dwarf_parts
 from goforensics.sections.arrays import Offsets
 from goforensics.sections.dwarf import DebugSection, DwarfTables
-from goforensics.sections.dwarf_forms import INFO
 from goforensics.sections.dwarf_units import Unit
 from goforensics.sections.functions import Functions
 from goforensics.sections.protocol import Source
 
-LARGE = (INFO, dwarf_parts.FRAME, *dwarf_parts.LISTS)  # of those that are inflated; the others are small
 Weights = NDArray[np.float64]
 Content = bytes | bytearray
 NONE = np.empty(0, np.int64)
@@ -68,12 +65,9 @@ class _Program(msgspec.Struct, frozen=True, eq=False):
     package: Offsets  # (n,) of each unit, -1 for none
     weight: Weights  # (n,) bytes of each unit in .debug_info
     code: _Code | None
-    ready: dict[str, Future[Content]]
 
     def content(self, name: str) -> Content:
         """A section, inflated.  FormatError if it is broken."""
-        if name in self.ready:
-            return self.ready[name].result()
         return dwarf.section_bytes(self.image, self.tables, name)
 
 
@@ -86,21 +80,8 @@ def holdings(
     """
     tables = source.read(dwarf.PARSER)
     code = _code(names, packages, placed)
-    with ThreadPoolExecutor(2) as pool:  # zlib lets other threads run
-        ready = {
-            name: pool.submit(dwarf.section_bytes, source.image, tables, name)
-            for name in _inflated_ahead(tables.sections, tables.units)
-        }
-        package, weight = _packages(tables.units, names)
-        program = _Program(source.image, tables, names, package, weight, code, ready)
-        return list(_all(program))
-
-
-def _inflated_ahead(sections: Sequence[DebugSection], units: Sequence[Unit]) -> list[str]:
-    """The large sections whose content is needed, the largest first."""
-    needed = {name for section in sections for name in dwarf_parts.needed(section.name, units)}
-    large = [section for section in sections if section.name in needed and section.name in LARGE]
-    return list(dict.fromkeys(s.name for s in sorted(large, key=lambda s: -s.file_bytes)))
+    package, weight = _packages(tables.units, names)
+    return list(_all(_Program(source.image, tables, names, package, weight, code)))
 
 
 def _packages(units: Sequence[Unit], names: PackageNames) -> tuple[Offsets, Weights]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Literal
 
@@ -60,7 +59,7 @@ def file(binary: Binary, settings: dict[str, str]) -> report.File:
     return report.File(
         path=binary.file.path,
         size=len(data),
-        sha256=sha256(data),
+        sha256=binary.file.sha256,
         format=image.format,
         goos=settings.get("GOOS") or image.goos or None,
         goarch=settings.get("GOARCH") or image.goarch or None,
@@ -70,11 +69,6 @@ def file(binary: Binary, settings: dict[str, str]) -> report.File:
         link_mode=_link_mode(image),
         stripped=report.Stripped(symtab=not has_symbols(binary), dwarf=not _has_units(binary)),
     )
-
-
-def sha256(data: memoryview) -> str:
-    """Hexadecimal digest."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def has_symbols(binary: Binary) -> bool:

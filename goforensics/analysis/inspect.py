@@ -62,6 +62,8 @@ class _Facts(msgspec.Struct, frozen=True):
 
 def _facts(binary: Binary, progress: Progress) -> _Facts:
     progress(STEPS[0], 0, len(STEPS))
+    binary.file.hash_ahead()
+    dwarf.ahead(binary.image)
     binary.maybe(pclntab.PARSER)
     progress(STEPS[1], 1, len(STEPS))
     mapping.must_be_go(binary)
@@ -188,7 +190,7 @@ def _joined(binary: Binary, documents: list[report.Inspection], whole: ByteMap, 
         first.file,
         format="macho-fat",
         size=len(binary.file.data),
-        sha256=identity.sha256(binary.file.data),
+        sha256=binary.file.sha256,
         slices=[report.Slice(image.goarch, image.base, len(image.data)) for image in images],
     )
     return msgspec.structs.replace(

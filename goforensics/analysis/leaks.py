@@ -28,11 +28,11 @@ class _Group(msgspec.Struct):
     where: Counter[str] = msgspec.field(default_factory=Counter)
     examples: list[str] = []
 
-    def add(self, path: str, size: int, where: str) -> None:
-        """Count one path."""
-        self.count += 1
-        self.bytes += size
-        self.where[where] += 1
+    def add(self, path: str, size: int, where: str, count: int) -> None:
+        """Count one path as often as it is there."""
+        self.count += count
+        self.bytes += count * size
+        self.where[where] += count
         if len(self.examples) < EXAMPLES and path not in self.examples:
             self.examples.append(path)
 
@@ -41,8 +41,9 @@ def leaks(binary: Binary, directories: dict[str, str]) -> Leaks:
     """Every absolute build-machine path, grouped by prefix; `directories` tells where packages' files are."""
     roots = roots_of(directories)
     groups: dict[tuple[str, PathKind], _Group] = {}
-    for path, size, where in _paths(binary, roots):
-        groups.setdefault(classify(path, roots), _Group()).add(path, size, where)
+    for (path, size, where), count in Counter(_paths(binary, roots)).items():
+        if is_leak(path):
+            groups.setdefault(classify(path, roots), _Group()).add(path, size, where, count)
     rows = [
         LeakGroup(
             prefix, kind, g.count, g.bytes, [place for place, _ in g.where.most_common()], g.examples, dict(g.where)
@@ -71,8 +72,7 @@ def _paths(binary: Binary, roots: Roots) -> Iterator[Found]:
 def _filetab(binary: Binary) -> Iterator[Found]:
     table = binary.maybe(pclntab.PARSER)
     for path in table.files if table else ():
-        if is_leak(path):
-            yield path, _size(path), "filetab"
+        yield path, _size(path), "filetab"
 
 
 def _dwarf(binary: Binary) -> Iterator[Found]:
@@ -81,7 +81,7 @@ def _dwarf(binary: Binary) -> Iterator[Found]:
         return
     for unit in tables.units:
         for text in (unit.comp_dir, unit.name):
-            if text and is_leak(text):
+            if text:
                 yield text, _size(text), "dwarf"
     problems: list[str] = []
     try:
@@ -95,16 +95,13 @@ def _dwarf(binary: Binary) -> Iterator[Found]:
 def _line_names(image: Image, tables: DwarfTables, problems: list[str]) -> Iterator[Found]:
     parts = (dwarf.section_bytes(image, tables, name) for name in (".debug_line", ".debug_line_str", ".debug_str"))
     for entry in file_names(LineStrings(*parts), tables.units, image.order, problems):
-        if is_leak(entry.name):
-            yield entry.name, entry.size - 1, "dwarf"
+        yield entry.name, entry.size - 1, "dwarf"
 
 
 def _scripts(image: Image, tables: DwarfTables) -> Iterator[Found]:
     """A type byte, then the path of a script for gdb, NUL-ended: see cmd/link/internal/ld/dwarf.go (writegdbscript)."""
     for entry in dwarf.section_bytes(image, tables, SCRIPTS).split(b"\0"):
-        path = entry[1:].decode("utf-8", "backslashreplace")
-        if is_leak(path):
-            yield path, len(entry) - 1, SCRIPTS
+        yield entry[1:].decode("utf-8", "backslashreplace"), len(entry) - 1, SCRIPTS
 
 
 def _build(binary: Binary) -> Iterator[Found]:
@@ -115,7 +112,7 @@ def _build(binary: Binary) -> Iterator[Found]:
         for path in in_text(setting.value):
             yield path, _size(path), f"buildinfo:{setting.key}"
     for module in info.mod.modules:
-        if module.replace and is_leak(module.replace.path):
+        if module.replace:
             yield module.replace.path, _size(module.replace.path), "buildinfo:replace"
 
 
@@ -137,7 +134,7 @@ def _run_paths(image: Image) -> Iterator[Found]:
     except FormatError:
         return
     for where, paths in (("rpath", dynamic.rpath), ("runpath", dynamic.runpath)):
-        yield from ((path, _size(path), where) for path in paths if is_leak(path))
+        yield from ((path, _size(path), where) for path in paths)
 
 
 def _size(path: str) -> int:

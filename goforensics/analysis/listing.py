@@ -48,12 +48,15 @@ def _wanted(path: tuple[str, ...], question: Question) -> bool:
 
 def labels(bytemap: ByteMap, column: str) -> tuple[Codes, list[str]]:
     """Per cell an index into the distinct texts of a column, each decoded once; "" where nothing is said."""
-    codes, where = np.unique(bytemap.codes[column], return_inverse=True)
-    texts = [bytemap.names[column][code] for code in codes.tolist()]
+    cells, names = bytemap.codes[column], bytemap.names[column]
+    used = np.zeros(int(cells.max(initial=0)) + 1, np.bool_)
+    used[cells] = True
+    texts = [names[code] for code in np.flatnonzero(used).tolist()]
     # Two claims may say the same in vocabularies of their own.
     place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    same = np.array([place[text] for text in texts], np.int32)
-    return same[where], list(place)
+    same = np.zeros(len(used), np.int32)
+    same[used] = [place[text] for text in texts]
+    return same[cells], list(place)
 
 
 def joined(bytemap: ByteMap, keys: list[Codes]) -> tuple[Codes, Codes]:

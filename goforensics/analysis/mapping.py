@@ -50,6 +50,8 @@ def bytemap_of(binary: Binary, columns: Sequence[str] = COLUMNS) -> ByteMap:
     Raises NotGoError if the file shows no trace of Go's toolchain.
     """
     parts = binary.slices or (binary,)
+    for part in parts:
+        dwarf.ahead(part.image)
     found = [image_claims(part, owners(part)) for part in parts]
     return universal(binary, found, columns) if binary.slices else image_map(binary, found[0], columns)
 

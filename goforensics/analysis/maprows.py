@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 
 import goforensics.report as report
-from goforensics.analysis import identity, listing, mapping
+from goforensics.analysis import listing, mapping
 from goforensics.binary import Binary
 from goforensics.bytemap import COLUMNS, UNKNOWN, ByteMap, Codes, Offsets
 
@@ -68,7 +68,7 @@ def document(binary: Binary) -> report.ByteMapDocument:
     return report.ByteMapDocument(
         path=binary.file.path,
         size=len(binary.file.data),
-        sha256=identity.sha256(binary.file.data),
+        sha256=binary.file.sha256,
         unread=mapping.unread_everywhere(binary),
         rows=found,
     )

@@ -33,8 +33,11 @@ class Pairs(msgspec.Struct, frozen=True):
         if not len(self.item):
             return self
         width = int(self.package.max()) + 1
-        key, place = np.unique(self.item * width + self.package, return_inverse=True)
-        return Pairs(key // width, key % width, np.bincount(place, weights=self.weight).astype(np.float64))
+        key = self.item * width + self.package
+        order = np.argsort(key, kind="stable")  # what is merged is mostly in order, which this kind makes use of
+        key = key[order]
+        first = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+        return Pairs(key[first] // width, key[first] % width, np.add.reduceat(self.weight[order], first))
 
     def __add__(self, other: Pairs) -> Pairs:
         return Pairs(np.r_[self.item, other.item], np.r_[self.package, other.package], np.r_[self.weight, other.weight])

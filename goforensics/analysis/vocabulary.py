@@ -169,9 +169,9 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
 def _common(code: NDArray[np.integer], first: Numbers, length: Numbers, other: int) -> NDArray[np.int32]:
     """(items,) the code that all entries of an item have, `other` if they differ; items without entries get 0."""
     found = np.zeros(len(length), np.int32)
-    some = length > 0
-    if some.any():
-        starts = first[some]
-        low, high = np.minimum.reduceat(code, starts), np.maximum.reduceat(code, starts)
-        found[some] = np.where(low == high, low, other)
+    found[length > 0] = code[first[length > 0]]
+    several = np.flatnonzero(length > 1)
+    if len(several):
+        differs = code != np.repeat(found, length)
+        found[several] = np.where(np.logical_or.reduceat(differs, first[several]), other, found[several])
     return found

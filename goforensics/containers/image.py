@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Literal
 
@@ -164,6 +165,11 @@ class Image(ABC):
             mine = (addresses >= s.address) & (addresses - np.uint64(s.address) < s.file_size)
             found[mine] = (addresses[mine] - np.uint64(s.address)).astype(np.int64) + s.offset
         return np.where(found < len(self.data), found, -1)
+
+    @cached_property
+    def inflating(self) -> dict[int, Future[bytes | bytearray]]:
+        """By offset the sections that `sections.compression` inflates before anyone asks."""
+        return {}
 
     @cached_property
     def _held(self) -> tuple[Segment, ...]:

@@ -6,8 +6,11 @@ only comes back short.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,12 +22,29 @@ STREAM_LIMIT = 4 << 30  # bytes taken from standard input before it is called en
 CHUNK = 1 << 20
 
 
-class SourceFile(msgspec.Struct, frozen=True):
+class SourceFile(msgspec.Struct, frozen=True, dict=True):
     """A whole file: `path` as the user gave it, and its bytes."""
 
     path: str
     data: memoryview
     expected: int  # bytes the file system said it had when it was opened
+
+    @cached_property
+    def _digest(self) -> Future[str]:
+        """Computed in another thread, which hashlib lets run."""
+        pool = ThreadPoolExecutor(1)
+        digest = pool.submit(lambda: hashlib.sha256(self.data).hexdigest())
+        pool.shutdown(wait=False)
+        return digest
+
+    def hash_ahead(self) -> None:
+        """Begin to compute `sha256`."""
+        _ = self._digest
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the whole file."""
+        return self._digest.result()
 
     @property
     def changed(self) -> bool:

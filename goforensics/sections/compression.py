@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from goforensics.containers.image import Image, Section
 from goforensics.errors import FormatError, require
 
 CHDR = {(bits, order): order + ("IIQQ" if bits == 64 else "III") for bits in (32, 64) for order in "<>"}
 SIZE_FIELD = {64: 2, 32: 1}  # ch_type, (ch_reserved,) ch_size, ch_addralign
-FEED = 1 << 16  # compressed bytes handed over at a time: what zlib does not take yet, it copies
+FEED = 1 << 20  # compressed bytes handed over at a time: what zlib does not take yet, it copies
 STEP = 1 << 20  # bytes inflated at a time
+THREADS = 2
 FLOOR = 64 << 20
 RATIO = 20
 CEILING = 256 << 20
@@ -41,11 +44,36 @@ def uncompressed_size(image: Image, section: Section) -> int:
     return _header(image, section)[1] if section.compression else section.file_size
 
 
+def ahead(image: Image, sections: Iterable[Section]) -> None:
+    """Begin to inflate `sections` in other threads, which zlib lets run; `content` then has them at hand.
+
+    They stay in memory with the image, so those that together would take more than the file does are left out.
+    """
+    room = len(image.data)
+    with_room = []
+    for section in sections:
+        try:
+            room -= uncompressed_size(image, section)
+        except FormatError:
+            continue  # `content` will say why
+        if room < 0:
+            break
+        with_room.append(section)
+    pool = ThreadPoolExecutor(THREADS)
+    image.inflating.update({s.offset: pool.submit(_content, image, s) for s in with_room})
+    pool.shutdown(wait=False)
+
+
 def content(image: Image, section: Section) -> bytes | bytearray:
     """The section's bytes, inflated if need be.
 
     FormatError if the stream is broken, if its size is not the declared one, or if that is more than `limit`.
     """
+    begun = image.inflating.get(section.offset)
+    return begun.result() if begun else _content(image, section)
+
+
+def _content(image: Image, section: Section) -> bytes | bytearray:
     raw = image.bytes_at(section.offset, section.file_size, section.name)
     if not section.compression:
         return bytes(raw)

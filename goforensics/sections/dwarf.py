@@ -25,6 +25,13 @@ CUT = {
     for name in (".debug_str_offsets", ".debug_gdb_scripts", ".debug_line_str", ".debug_loclists", ".debug_rnglists")
     for length in (14, 15)
 }
+LARGE = (
+    INFO,
+    ".debug_line",
+    ".debug_loclists",
+    ".debug_loc",
+    ".debug_frame",
+)  # of those that are inflated, as they are asked for
 
 
 class DebugSection(msgspec.Struct, frozen=True):
@@ -82,6 +89,12 @@ def decode(source: Source) -> DwarfTables:
 
     units = dwarf_units.resolve(found, content, image.order, budget) if found else []
     return DwarfTables(sections, tuple(units), tuple(problems))
+
+
+def ahead(image: Image) -> None:
+    """Begin to inflate what takes long, in the order in which it is asked for."""
+    large = {canonical(section): section for section in image.sections if section.compression}
+    compression.ahead(image, [large[name] for name in LARGE if name in large])
 
 
 def section_bytes(image: Image, tables: DwarfTables, name: str) -> bytes | bytearray:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 
 DOTS = re.compile(r"/\.{0,2}(?:/|$)")  # a component that path.Clean would take out
 
 
+@lru_cache(4096)  # a program names each of its files in every unit that has code of it
 def is_absolute(path: str) -> bool:
     """It begins at a root, after a drive or a share if it has one."""
     return split_drive(path)[1][:1] in ("/", "\\")

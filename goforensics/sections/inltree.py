@@ -159,16 +159,22 @@ def steps(data: memoryview, start: Offsets, end: Offsets) -> Steps:
     shift = 7 * np.minimum(np.arange(len(raw)) - np.repeat(first, np.diff(np.r_[first, len(raw)])), 4)
     varint = np.add.reduceat((raw & 0x7F) << shift, first) & 0xFFFFFFFF
     owner = which[last]
-    number = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    number = np.arange(len(owner)) - _begins(owner)
     paired = (number % 2 == 0) & np.r_[owner[1:] == owner[:-1], False]
     at = np.flatnonzero(paired)
     owner = owner[at]
     value, pc = np.cumsum(zigzag(varint[at])), np.cumsum(varint[at + 1])
-    begin = np.searchsorted(owner, owner)
+    begin = _begins(owner)
     value = value - np.where(begin > 0, value[begin - 1], 0) - 1
     pc = pc - np.where(begin > 0, pc[begin - 1], 0)
     width = int(pc.max(initial=0)) + 1
     return Steps(owner * width + pc, value, width)
+
+
+def _begins(owner: Offsets) -> Offsets:
+    """(n,) where the run of equal numbers begins that each of `owner` is in; they never decrease."""
+    length = np.bincount(owner)
+    return (np.cumsum(length) - length)[owner]
 
 
 def steps_of(table: Pclntab, slot: int) -> tuple[Offsets, Steps]:

@@ -35,19 +35,25 @@ class Region(msgspec.Struct, frozen=True, eq=False):
 
     def uint(self, address: Words, size: int) -> Words:
         """(n,) unsigned integers of `size` bytes."""
-        at = address.astype(np.int64) - self.start
-        inside = (at >= 0) & (at <= len(self.raw) - size)
         if len(self.raw) < size:
-            return np.zeros(len(at), np.uint64)
-        if not inside.all():
-            at = np.where(inside, at, 0)
+            return np.zeros(len(address), np.uint64)
+        at = address - np.uint64(self.start)  # wraps round before the start, and is too large then
+        inside = at <= len(self.raw) - size
+        whole = bool(inside.all())
+        if not whole:
+            at = np.where(inside, at, np.uint64(0))
+        value = self._uint(at.view(np.int64), size).astype(np.uint64)
+        return value if whole else np.where(inside, value, np.uint64(0))
+
+    def _uint(self, at: Offsets, size: int) -> NDArray[np.unsignedinteger]:
+        """(n,) what lies at offsets of the region, each of which has `size` bytes."""
+        if size == 1:
+            return self.raw.take(at)
         if not np.bitwise_or.reduce(at, initial=0) & (size - 1):
-            whole = self.raw[: len(self.raw) // size * size].view(f"{self.order}u{size}")
-            found = whole[at // size]
-        else:
-            found = np.ascontiguousarray(self.raw[at[:, None] + np.arange(size)]).view(f"{self.order}u{size}")[:, 0]
-        value = found.astype(np.uint64)
-        return value if inside.all() else np.where(inside, value, np.uint64(0))
+            return (
+                self.raw[: len(self.raw) // size * size].view(f"{self.order}u{size}").take(at >> size.bit_length() - 1)
+            )
+        return np.ascontiguousarray(self.raw[at[:, None] + np.arange(size)]).view(f"{self.order}u{size}")[:, 0]
 
     def int32(self, address: Words) -> Offsets:
         """(n,) signed 32-bit integers."""

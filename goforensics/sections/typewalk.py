@@ -66,16 +66,27 @@ class Walk(msgspec.Struct):
         return np.where(signed > 0, (signed + self.types).astype(np.uint64), np.uint64(0))
 
     def sane(self, at: Words) -> Flags:
-        """(n,) whether what lies there can be an abi.Type: flags, kind, alignment and name are possible."""
-        pointer, memory = self.memory.pointer, self.memory
-        there = memory.holds(at, self.header) & (at % pointer == 0) & (at + self.header <= self.high)
+        """(n,) whether what lies there can be an abi.Type: flags, kind, alignment, sizes and name are possible."""
+        good: Flags = self.memory.holds(at, self.header) & (at + self.header <= self.high)
+        good &= at % self.memory.pointer == 0
+        for possible in (self._sane_bytes, self._sane_sizes, self._sane_text):  # few of many get far
+            good[good] = possible(at[good])
+        return good
+
+    def _sane_bytes(self, at: Words) -> Flags:
         kind, align = self.kind(at), self._byte(at, 5)
-        good = there & (kind > 0) & (kind <= KINDS) & (self._byte(at, 4) < TFLAGS)
-        good &= (align > 0) & (align <= 16) & (align & (align - np.uint64(1)) == 0) & (self._byte(at, 6) == align)
-        good &= memory.word(at + np.uint64(pointer)) <= memory.word(at)
-        name = self.named_by(at + np.uint64(4 * pointer + 8))
-        named: Flags = good & (name > 0) & self.sane_name(name)
-        return named
+        good: Flags = (kind > 0) & (kind <= KINDS) & (self._byte(at, 4) < TFLAGS) & (self._byte(at, 6) == align)
+        good &= (align > 0) & (align <= 16) & (align & (align - np.uint64(1)) == 0)
+        return good
+
+    def _sane_sizes(self, at: Words) -> Flags:
+        """The part with pointers is no longer than the whole."""
+        sane: Flags = self.memory.word(at + np.uint64(self.memory.pointer)) <= self.memory.word(at)
+        return sane
+
+    def _sane_text(self, at: Words) -> Flags:
+        name = self.named_by(at + np.uint64(4 * self.memory.pointer + 8))
+        return (name > 0) & self.sane_name(name)
 
     def sane_name(self, at: Words) -> Flags:
         """(n,) whether an abi.Name can lie there."""
