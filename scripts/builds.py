@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import toolchains
@@ -29,7 +29,21 @@ import toolchains
 SOURCES = Path(__file__).resolve().parent.parent / "testdata" / "src"
 
 # The first release that each program builds with.
-FLOOR = {"hello": "1.13", "cgo": "1.13", "zoo": "1.16", "app": "1.18"}
+FLOOR = {
+    "hello": "1.13",
+    "cgo": "1.13",
+    "zoo": "1.16",
+    "http": "1.16",
+    "vendored": "1.16",
+    "app": "1.18",
+    "workspace": "1.18",
+}
+
+# What makes a program's vendor directory or workspace count, as flags and environment.
+NEEDS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
+    "vendored": (("-mod=vendor",), ()),
+    "workspace": ((), (("GOWORK", ""),)),
+}
 
 # The first release that knows a Linux architecture, among those that not every pinned release knows.
 ARCH_FLOOR = {"riscv64": "1.15", "loong64": "1.20"}
@@ -168,6 +182,12 @@ def linux_amd64_matrix() -> list[Build]:
         if toolchains.at_least(go, FLOOR["app"]):
             builds += [Build("app", go, flags=flags) for flags in FLAG_SETS]
     return builds
+
+
+def needing(build: Build) -> Build:
+    """Return the build with what its program needs added."""
+    flags, env = NEEDS.get(build.program, ((), ()))
+    return replace(build, flags=(*flags, *build.flags), env=(*env, *build.env))
 
 
 def zoo_builds(go: str) -> list[Build]:

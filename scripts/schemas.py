@@ -12,11 +12,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from goforensics import report  # noqa: E402
+from goforensics import report, report_compare  # noqa: E402
 
 FOLDER = ROOT / "goforensics" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "compare-1.json": report_compare.json_schema,
     "inspect-1.json": report.json_schema,
     "map-1.json": report.map_schema,
 }

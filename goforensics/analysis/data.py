@@ -81,8 +81,9 @@ class _Finder:
     def _doubtful(self, target: Words) -> Words:
         """Addresses that one place in the code refers to, and no data: the bytes may only look like a reference."""
         at = np.sort(self.references.code_target)
-        other = np.concatenate([[True], at[1:] != at[:-1], [True]])
-        return without(at[other[1:] & other[:-1]], distinct(target))
+        again = at[1:] == at[:-1]
+        once = ~(np.r_[False, again] | np.r_[again, False])[: len(at)]
+        return without(at[once], distinct(target))
 
     def _string_area(self) -> tuple[int, int]:
         try:

@@ -9,7 +9,8 @@ import click
 
 from goforensics.commands import Outcome, Progress, Result, each
 from goforensics.errors import UsageError
-from goforensics.question import COLUMNS, VIEWS, ViewName, columns, parse_filter
+from goforensics.options import column_names, filter_option, output_option, view_option
+from goforensics.question import COLUMNS, ViewName
 from goforensics.renderers import View
 
 if TYPE_CHECKING:
@@ -34,18 +35,7 @@ in a file could not be read (listed under "unread"), the rest is reported.
 
 def _columns(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     """`--by`'s value as column names."""
-    try:
-        return columns([name.strip() for name in value.split(",")])
-    except UsageError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _filters(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """The values of `--filter`, once they make sense."""
-    try:
-        return tuple(str(parse_filter(text)) for text in value)
-    except UsageError as error:
-        raise click.BadParameter(str(error)) from None
+    return column_names(value)
 
 
 @click.command(epilog=EXAMPLES, short_help="Tell everything about a Go executable.")
@@ -59,23 +49,8 @@ def _filters(context: click.Context, parameter: click.Parameter, value: tuple[st
     callback=_columns,
     help=f"Group the bytes by these, comma-separated, each within the one before: {', '.join(COLUMNS)}.",
 )
-@click.option(
-    "--view",
-    type=click.Choice(VIEWS),
-    default="owned",
-    show_default=True,
-    help="owned: each byte once, and bytes that several packages use are (shared); apportioned: shared bytes divided "
-    "by the number of uses.",
-)
-@click.option(
-    "--filter",
-    "filters",
-    metavar="COLUMN=VALUE",
-    multiple=True,
-    callback=_filters,
-    help="Only rows with this value, as listings show it; net/... is net and everything below.  May be given several "
-    "times: all must hold.",
-)
+@view_option
+@filter_option
 @click.option(
     "--top",
     metavar="N",
@@ -91,7 +66,7 @@ def _filters(context: click.Context, parameter: click.Parameter, value: tuple[st
     show_default=True,
     help="Order of the size rows.",
 )
-@click.option("-o", "--output", metavar="OUT", help="Write to this file instead of standard output.")
+@output_option
 @click.pass_obj
 def command(
     progress: Progress,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from goforensics.commands import Outcome, Progress, Result, each
+from goforensics.options import output_option
 from goforensics.renderers import View
 
 EXAMPLES = """
@@ -47,7 +48,7 @@ the map by its section only.
     show_default=True,
     help="Show the N largest rows as text; the other formats always have all.",
 )
-@click.option("-o", "--output", metavar="OUT", help="Write to this file instead of standard output.")
+@output_option
 @click.pass_obj
 def command(progress: Progress, file: str, format_: str, top: int, output: str | None) -> Outcome:
     """Write the byte map itself: who owns every byte of a Go executable, and why.

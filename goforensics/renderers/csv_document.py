@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -19,26 +19,45 @@ from goforensics.errors import UsageError
 from goforensics.renderers import View
 from goforensics.renderers.plain import plain
 from goforensics.report import ByteMapDocument, Document, MapRow
+from goforensics.report_compare import Comparison
 
 BATCH = 8192  # rows in one piece of text
+COMPARED = ("before_file", "after_file", "table", "name", "change", "before", "after", "delta", "was", "evidence")
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width signs begin a formula too
 
 
 def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[str]:
     """Lines that end in a line feed; every row, whatever `view` shows a person."""
     for document in documents:
-        if not isinstance(document, ByteMapDocument):
+        cells = _Cells()
+        if isinstance(document, ByteMapDocument):
+            yield ",".join(MapRow.__struct_fields__) + "\n"
+            yield from _pieces(map(cells.row, document.rows))
+        elif isinstance(document, Comparison):
+            yield ",".join(COMPARED) + "\n"
+            yield from _pieces(_compared(document, cells))
+        else:
             raise UsageError("only rows can be written as CSV; --format json has everything")
-        yield ",".join(MapRow.__struct_fields__) + "\n"
-        yield from _pieces(document)
 
 
-def _pieces(document: ByteMapDocument) -> Iterator[str]:
-    rows, cells = iter(document.rows), _Cells()
+def _pieces(rows: Iterator[Sequence[object]]) -> Iterator[str]:
     while batch := list(islice(rows, BATCH)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(map(cells.row, batch))
+        csv.writer(text, lineterminator="\n").writerows(batch)
         yield text.getvalue()
+
+
+def _compared(document: Comparison, cells: _Cells) -> Iterator[Sequence[object]]:
+    """The rows of every table; what changed nothing, or is filtered out, is one row each, so that sums come out."""
+    for pair in document.pairs:
+        for table in pair.tables:
+            head = (cells[pair.before], cells[pair.after], cells[table.name])
+            for row in table.rows:
+                said = (cells[" / ".join(row.was or [])], cells["; ".join(row.evidence)])
+                yield *head, cells[" / ".join(row.path)], row.change, row.before, row.after, row.delta, *said
+            kept, left = table.unchanged_bytes, (table.filtered_before, table.filtered_after)
+            yield *head, f"({table.unchanged} rows)", "same", kept, kept, 0, "", ""
+            yield *head, "(filtered out)", "filtered", *left, left[1] - left[0], "", ""
 
 
 class _Cells(dict[str | None, str | None]):
