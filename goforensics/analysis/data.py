@@ -6,8 +6,6 @@ to those who refer to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +18,9 @@ from goforensics.analysis.packages import PackageNames, Packages, packages_of_na
 from goforensics.containers.image import Words
 from goforensics.errors import FormatError, require
 from goforensics.sections import functions, gostrings, inltree, moduledata, pclntab, references
+from goforensics.sections.arrays import spread
 from goforensics.sections.protocol import Source
-from goforensics.sections.region import region, words_at
+from goforensics.sections.region import Region, region, words_at
 from goforensics.sets import among, distinct, without
 
 MOST_CASES = 64  # words of a switch over interfaces
@@ -105,29 +104,35 @@ class _Finder:
         """
         slots = [(self.references.slot, self.references.slot_target)]
         if not len(self.image.fixed_words(0, (1 << 64) - 1)[0]):
-            slots += self._read_only_pointers()
+            slots.append(self._read_only_pointers())
         return np.concatenate([s for s, _ in slots]), np.concatenate([t for _, t in slots])
 
-    def _read_only_pointers(self) -> Iterator[tuple[Words, Words]]:
+    def _read_only_pointers(self) -> tuple[Words, Words]:
         """In what is neither a type, a name nor a string, the aligned words that may be pointers.
 
         Tables of numbers look like anything: a word counts if it points at a word or, in front of a possible length,
         at a string, or at what is pointed at anyway.
         """
-        pointer = self.image.pointer_size
+        at, word, length = self._read_only_words()
+        rows = np.flatnonzero(references.inside(word, references.data_ranges(self.image, self.module)))
         known = distinct(np.concatenate([self.references.targets, *(e.start for e in self.found.known)]))
-        ranges = references.data_ranges(self.image, self.module)
-        for start, end in self._plain_read_only():
-            begin = -(-start // pointer) * pointer
-            count = (end - begin) // pointer
-            if count <= 0:
-                continue
-            raw = region(self.image, begin, begin + count * pointer, READ_ONLY).raw
-            words = raw.view(self.image.word).astype(np.uint64)
-            number = np.flatnonzero(references.inside(words, ranges))
-            length = np.r_[words, np.uint64(0)][number + 1]
-            number = number[self._may_be(words[number], length) | among(words[number], known)]
-            yield number.astype(np.uint64) * np.uint64(pointer) + np.uint64(begin), words[number]
+        rows = rows[self._may_be(word[rows], length[rows]) | among(word[rows], known)]
+        return at[rows], word[rows]
+
+    def _read_only_words(self) -> tuple[Words, Words, Words]:
+        """(w,) addresses, words, and the words that follow, 0 at the end of a piece: of all that no structure holds."""
+        pointer = self.image.pointer_size
+        start, end, memory = self._plain_read_only()
+        begin = -(-start // pointer) * pointer
+        count = np.maximum((end - begin) // pointer, 0)
+        which, place = spread(count)
+        at = (begin[which] + place * pointer).astype(np.uint64)
+        word = np.zeros(len(at), np.uint64)
+        for area in memory:
+            mine = slice(*np.searchsorted(at, np.array([area.start, area.end], np.uint64)).tolist())
+            word[mine] = area.word(at[mine])
+        last = place + 1 == count[which]
+        return at, word, np.where(last, np.uint64(0), np.r_[word[1:], np.uint64(0)][: len(word)])
 
     def _may_be(self, word: Words, length: Words) -> Flags:
         """(m,) whether a word in front of `length` may be a pointer."""
@@ -135,13 +140,15 @@ class _Finder:
         text = (word >= low) & (word < high)
         return np.where(text, (length > 0) & (length <= high - word), word % self.image.pointer_size == 0)
 
-    def _plain_read_only(self) -> Iterator[tuple[int, int]]:
+    def _plain_read_only(self) -> tuple[Numbers, Numbers, list[Region]]:
+        """(p,) where each piece begins and ends, and the memory that they lie in."""
         low, high = (np.array([at], np.uint64) for at in self.strings)
         first = min(self.module.fields.get("rodata", self.module.types), self.module.types)  # before: headers, notes
         free = [(start, end, READ_ONLY) for start, end, writable in self.free if not writable and start >= first]
         objects = cut(free, [*self.found.known, Extents("string", low, high)], np.empty(0, np.uint64))
         plain = objects.of(READ_ONLY)
-        yield from zip(objects.start[plain].tolist(), objects.end[plain].tolist(), strict=True)
+        memory = [region(self.image, start, end, READ_ONLY) for start, end, _ in free]
+        return objects.start[plain].astype(np.int64), objects.end[plain].astype(np.int64), memory
 
     def _closures(self, objects: Objects) -> None:
         """A read-only word that is a function's entry is the function's value; longer ones hold more than that."""
