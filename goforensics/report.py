@@ -14,6 +14,7 @@ import msgspec
 
 SCHEMA: Literal["goforensics.inspect/1"] = "goforensics.inspect/1"
 MAP_SCHEMA: Literal["goforensics.map/1"] = "goforensics.map/1"
+RECLAIM_SCHEMA: Literal["goforensics.reclaim/1"] = "goforensics.reclaim/1"
 MOST_DISPUTES = 1000  # listed, and as many unknown ranges; a hostile file can make one of every byte
 
 Kind = Literal[
@@ -217,8 +218,19 @@ class Reclaimable(Document, frozen=True):
     bytes: int  # file size now, less file size after
     size_after: int
     exact: bool
-    bound: int  # the true `bytes` lie within this many of the figure; 0 if exact
+    bound: int  # the true `bytes` lie within this many of the figure; 0 if exact, the file's size if nothing is known
     loses: list[str]
+    freed: int = 0  # bytes of content that go; the file, which is rounded to pages, may shrink by less
+    keeps: list[str] = []
+    declined: str | None = None  # why nothing can be said
+    note: str | None = None  # why nothing would change
+
+
+class Compressible(Document, frozen=True):
+    """What of the pclntab only traces read: zeroing it frees nothing, but the file compresses better."""
+
+    bytes: int
+    gain: int  # bytes by which the pclntab gets smaller under zlib, level 6
 
 
 class Unread(Document, frozen=True):
@@ -301,6 +313,19 @@ class ByteMapDocument(Document, frozen=True, kw_only=True):
     rows: Sequence[MapRow]
 
 
+class Reclaim(Document, frozen=True, kw_only=True):
+    """Every way to a smaller file, and what it costs."""
+
+    schema: Literal["goforensics.reclaim/1"] = RECLAIM_SCHEMA
+    path: str
+    size: int
+    sha256: str
+    rebuilds: list[Reclaimable]
+    tools: list[Reclaimable]  # what works on the finished file
+    compressible: Compressible | None
+    unread: list[Unread]
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an Inspection."""
     return msgspec.json.schema(Inspection)
@@ -309,3 +334,8 @@ def json_schema() -> dict[str, Any]:
 def map_schema() -> dict[str, Any]:
     """The JSON Schema of a ByteMapDocument."""
     return msgspec.json.schema(ByteMapDocument)
+
+
+def reclaim_schema() -> dict[str, Any]:
+    """The JSON Schema of a Reclaim."""
+    return msgspec.json.schema(Reclaim)

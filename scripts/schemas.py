@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from goforensics import report, report_compare  # noqa: E402
+from goforensics import report, report_compare, report_matrix  # noqa: E402
 
 FOLDER = ROOT / "goforensics" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,6 +20,8 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "compare-1.json": report_compare.json_schema,
     "inspect-1.json": report.json_schema,
     "map-1.json": report.map_schema,
+    "matrix-1.json": report_matrix.json_schema,
+    "reclaim-1.json": report.reclaim_schema,
 }
 
 

@@ -12,12 +12,12 @@ from goforensics.analysis.heaviest import heaviest
 from goforensics.analysis.leaks import leaks
 from goforensics.analysis.listing import evidence, listing
 from goforensics.analysis.packages import Packages
-from goforensics.analysis.reclaim import reclaimable
 from goforensics.binary import Binary
 from goforensics.bytemap import ByteMap
 from goforensics.containers.image import Section
 from goforensics.errors import FormatError
 from goforensics.question import Question, question
+from goforensics.rebuild.reclaim import reclaimable
 from goforensics.sections import compression, dwarf, functions, pclntab, pcparts, symtab
 from goforensics.sections.pclntab import Pclntab
 
@@ -91,9 +91,7 @@ def _document(
         leaks=facts.leaks,
         sizes=listing(bytemap, asked),
         heaviest=_heaviest(binary, found),
-        reclaimable=reclaimable(
-            binary.image, build, symbols if identity.has_symbols(binary) else None, debug, facts.leaks
-        ),
+        reclaimable=reclaimable(binary),
         modules=listing(bytemap, Question(("module",), asked.view)),
         unread=mapping.unread(binary),
         disputes=seen.disputes,

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from goforensics.renderers import View, text_sizes
+from goforensics.renderers.text_reclaim import reclaimable
 from goforensics.renderers.text_tables import (
     Listing,
     Share,
@@ -20,7 +21,7 @@ from goforensics.renderers.text_tables import (
     text,
     verdicts,
 )
-from goforensics.renderers.text_verdicts import KINDS, certainty, findings
+from goforensics.renderers.text_verdicts import KINDS, findings
 from goforensics.report import HeavyFunction, Inspection, Module, UnknownRange
 
 FORMATS = {"elf": "ELF", "pe": "PE", "macho": "Mach-O", "macho-fat": "universal Mach-O"}
@@ -121,13 +122,7 @@ def _ranking(
 def _reclaimable(document: Inspection, view: View) -> Iterator[RenderableType]:
     if not document.reclaimable:
         return
-    table = Listing("<", ">", ">", ">", ">")
-    table.add("rebuild with", "frees", "", "", "size after", style="dim")
-    for row in document.reclaimable:
-        table.add(row.action, row.bytes, certainty(row), percent(row.bytes, document.file.size), row.size_after)
-        if row.loses:
-            table.note(f"loses {', '.join(row.loses)}", wrap=True)
-    yield section("What a rebuild would free", table)
+    yield section("What a rebuild would free", reclaimable(document.reclaimable, document.file.size, "rebuild with"))
 
 
 def _build(document: Inspection, view: View) -> Iterator[RenderableType]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from goforensics.renderers.text_reclaim import certainty
 from goforensics.renderers.text_tables import Verdict, capped, count, percent, size
 from goforensics.report import Inspection, LeakGroup, Reclaimable
 
@@ -22,11 +23,6 @@ def findings(document: Inspection) -> Iterator[Verdict]:
     yield _linking(document)
     yield from _identity(document)
     yield from _trust(document)
-
-
-def certainty(row: Reclaimable) -> str:
-    """`exact`, or within how many bytes."""
-    return "exact" if row.exact else f"± {row.bound:,}"
 
 
 def action(document: Inspection, flags: str) -> Reclaimable | None:
