@@ -166,7 +166,7 @@ def perf(path: Path, go: str, work: Path) -> str:
     tool, data = needed("perf"), str(work / "perf.data")
     recorded = run([tool, "record", "-e", "cpu-clock", "-o", data, str(path), str(work / "other.prof")], go, work)
     if not (work / "perf.data").is_file():
-        pytest.skip(f"perf cannot record here: {recorded[-200:]}")
+        pytest.xfail(f"the kernel lets perf record nothing here: {recorded[-200:]}")
     return _yes("main.burn" in run([tool, "report", "-i", data, "--stdio"], go, work))
 
 
