@@ -22,11 +22,14 @@ import builds
 import corpus
 import toolchains
 
-# What inspect may take at most, as a multiple of `objdump -d` on the same file.
-LIMITS = {"tsgo": 0.35, "app": 0.35, "esbuild": 0.5}
+# What a command may take at most, as a multiple of `objdump -d` on the same file.
+LIMITS = {
+    "inspect": {"tsgo": 0.35, "app": 0.35, "esbuild": 0.5},
+    "inspect --by module": {"app": 0.4},
+}
 HEADROOM = 150 << 20  # bytes of memory above the file's size
 MEBIBYTE = 1 << 20
-INSPECT = (sys.executable, "-m", "goforensics", "inspect", "--format", "json", "{}")
+OURS = (sys.executable, "-m", "goforensics")
 OTHERS: dict[str, tuple[str, ...]] = {
     "go tool nm -size": ("go", "tool", "nm", "-size", "{}"),
     "objdump -d": ("objdump", "-d", "{}"),
@@ -49,8 +52,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """inspect (`ours`) against a tool (`theirs`) on one file, in pairs."""
+    """A command (`ours`) against a tool (`theirs`) on one file, in pairs."""
 
+    command: str
     file: str
     size: int
     tool: str
@@ -59,12 +63,12 @@ class Comparison:
 
     @property
     def ratios(self) -> list[float]:
-        """inspect's time over the other's, pair by pair."""
+        """Our time over the other's, pair by pair."""
         return [a.seconds / b.seconds for a, b in zip(self.ours, self.theirs, strict=True)]
 
     @property
     def peak(self) -> int:
-        """The most memory that any run of inspect took, bytes."""
+        """The most memory that any run of ours took, bytes."""
         return max(run.peak for run in self.ours)
 
 
@@ -86,24 +90,30 @@ def measure(command: Sequence[str]) -> Run:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's, with this checkout ahead of an installed goforensics."""
+    """The caller's, with this checkout ahead of an installed goforensics, and compiled once, as an installed one is."""
     root = str(Path(__file__).resolve().parent.parent)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {
+        **inherited,
+        "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
+        "PYTHONPYCACHEPREFIX": str(toolchains.cache_root() / "pycache"),
+    }
 
 
-def compare(path: Path, tool: str, runs: int) -> Comparison:
+def compare(command: str, path: Path, tool: str, runs: int) -> Comparison:
     """Pairs of runs after one of each that warms the caches."""
-    ours, theirs = ([part.replace("{}", str(path)) for part in command] for command in (INSPECT, OTHERS[tool]))
+    ours = [*OURS, *command.split(), "--format", "json", str(path)]
+    theirs = [part.replace("{}", str(path)) for part in OTHERS[tool]]
     measure(ours)
     measure(theirs)
     pairs = [(measure(ours), measure(theirs)) for _ in range(runs)]
-    return Comparison(path.name, path.stat().st_size, tool, [a for a, _ in pairs], [b for _, b in pairs])
+    return Comparison(command, path.name, path.stat().st_size, tool, [a for a, _ in pairs], [b for _, b in pairs])
 
 
 def default_files() -> Iterator[Path]:
     """tsgo, esbuild and app, those of them that can be had."""
     # The list has several esbuilds, the newest first.
-    for wanted in LIMITS:
+    for wanted in LIMITS["inspect"]:
         entry = next((one for one in corpus.entries() if Path(one.path).name == wanted), None)
         if entry and (path := corpus.fetch(entry)):
             yield path
@@ -115,22 +125,30 @@ def default_files() -> Iterator[Path]:
         print(f"left out app: {error}", file=sys.stderr)
 
 
-def limit(name: str) -> float | None:
+def limit(command: str, name: str) -> float | None:
     """The limit for a file of this name: "app", "app.exe" and "tsgo" are known."""
-    return LIMITS.get(Path(name).stem)
+    return LIMITS[command].get(Path(name).stem)
+
+
+def cases(files: Sequence[Path], tools: Sequence[str]) -> list[tuple[str, Path, str]]:
+    """What to measure: plain inspect against every tool, other commands where there is a limit to keep."""
+    plain = [("inspect", path, tool) for path in files for tool in tools]
+    others = [command for command in LIMITS if command != "inspect"]
+    limited = [(c, path, "objdump -d") for c in others for path in files if limit(c, path.name) is not None]
+    return plain + (limited if "objdump -d" in tools else [])
 
 
 def missed(result: Comparison) -> list[str]:
     """Which limits the comparison breaks, and by how much."""
     told = []
-    most = limit(result.file)
+    most = limit(result.command, result.file)
     ratio = statistics.median(result.ratios)
     if result.tool == "objdump -d" and most is not None and ratio > most:
-        told.append(f"{result.file}: {ratio:.2f} x objdump -d, the limit is {most} x")
+        told.append(f"{result.command} {result.file}: {ratio:.2f} x objdump -d, the limit is {most} x")
     if result.peak > result.size + HEADROOM:
         told.append(f"{result.file}: {result.peak / MEBIBYTE:.0f} MiB, the limit is {_allowed(result):.0f} MiB")
     if not all(run.ok for run in result.ours):
-        told.append(f"{result.file}: inspect did not exit with 0")
+        told.append(f"{result.file}: {result.command} did not exit with 0")
     return told
 
 
@@ -138,14 +156,16 @@ def _allowed(result: Comparison) -> float:
     return (result.size + HEADROOM) / MEBIBYTE
 
 
-HEADER = ("file", "MB", "against", "inspect s", "its s", "ratio", "spread", "limit", "MiB", "limit", "its MiB")
+TEXT = (0, 1, 3)  # columns that are no numbers
+HEADER = ("command", "file", "MB", "against", "our s", "its s", "ratio", "spread", "limit", "MiB", "limit", "its MiB")
 
 
 def row(result: Comparison) -> tuple[str, ...]:
     """A line of the table; a tool that failed gives times all the same, with a mark."""
-    most = limit(result.file) if result.tool == "objdump -d" else None
+    most = limit(result.command, result.file) if result.tool == "objdump -d" else None
     failed = "" if all(run.ok for run in result.theirs) else " (fails)"
     return (
+        result.command,
         result.file,
         f"{result.size / 1e6:.1f}",
         result.tool + failed,
@@ -163,14 +183,14 @@ def row(result: Comparison) -> tuple[str, ...]:
 def table(rows: Sequence[Sequence[str]], markdown: bool) -> str:
     """Rows under HEADER, in columns for the terminal or as Markdown."""
     if markdown:
-        rule = ["---" if i in (0, 2) else "---:" for i in range(len(HEADER))]
+        rule = ["---" if i in TEXT else "---:" for i in range(len(HEADER))]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, rule, *rows))
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     return "\n".join(_line(cells, widths) for cells in (HEADER, *rows))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    sides = ("<" if i in (0, 2) else ">" for i in range(len(cells)))
+    sides = ("<" if i in TEXT else ">" for i in range(len(cells)))
     return "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(cells, sides, widths, strict=True)).rstrip()
 
 
@@ -184,9 +204,10 @@ def main(arguments: list[str]) -> int:
     tools = [tool for tool, command in OTHERS.items() if shutil.which(command[0])]
     files = options.files or list(default_files())
     results = []
-    for number, (path, tool) in enumerate([(path, tool) for path in files for tool in tools], 1):
-        print(f"[{number}/{len(files) * len(tools)}] {path.name} against {tool}", file=sys.stderr, flush=True)
-        results.append(compare(path, tool, max(1, options.runs)))
+    asked = cases(files, tools)
+    for number, (command, path, tool) in enumerate(asked, 1):
+        print(f"[{number}/{len(asked)}] {command} {path.name} against {tool}", file=sys.stderr, flush=True)
+        results.append(compare(command, path, tool, max(1, options.runs)))
     print(table([row(result) for result in results], options.markdown))
     broken = list(dict.fromkeys(line for result in results for line in missed(result)))
     print("\n".join(["", *broken]) if broken else "\nall limits kept" if results else "nothing to measure")

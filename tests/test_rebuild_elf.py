@@ -133,7 +133,6 @@ def contents(now: Made, then: Made) -> Contents:
         pclntab=Part(at[".gopclntab"], now.pclntab, then.pclntab) if then.pclntab != now.pclntab else None,
         goroot=False,
         build_id=0,
-        debug_line=0,
         gdb_scripts=0,
     )
 

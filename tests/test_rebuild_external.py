@@ -90,7 +90,6 @@ class Linked:
             pclntab=self.part(self.table, now.table, then.table, self.in_table),
             goroot=False,
             build_id=0,
-            debug_line=0,
             gdb_scripts=0,
         )
 

@@ -167,7 +167,6 @@ class Linked:
             "pclntab": Part(self.at["__TEXT,__gopclntab"], old.table, new.table),
             "goroot": gone,
             "build_id": 0,
-            "debug_line": 0,
             "gdb_scripts": old.scripts - new.scripts if new.debug else 0,
             "root_string": Part(self.root, root, 0) if gone else None,
         }

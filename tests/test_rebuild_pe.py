@@ -123,7 +123,6 @@ class Linked:
             "pclntab": Part(self.table, old.table, new.table),
             "goroot": gone,
             "build_id": 0,
-            "debug_line": 0,
             "gdb_scripts": dict(old.debug).get(".debug_gdb_scripts", 0) - dict(new.debug).get(".debug_gdb_scripts", 0),
             "root_string": Part(self.root, up(len(GOROOT), 32), 0) if gone else None,
         }

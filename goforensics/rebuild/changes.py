@@ -142,7 +142,6 @@ def contents_after(have: Now, flags: Flags) -> Contents:
         pclntab=_pclntab(have) if trims else None,
         goroot=root is not None and have.release >= ROOT_GOES,
         build_id=have.build_id if "-buildid=" in flags.ldflags else 0,
-        debug_line=0,
         gdb_scripts=_gdb_scripts(have) if trims and dwarf_stays else 0,
         root_string=root,
         string_doubt=_string_doubt(have, flags, root),

@@ -31,7 +31,6 @@ class Contents(msgspec.Struct, frozen=True):
     pclntab: Part | None  # from the header to the end of the table; None: its length stays
     goroot: bool  # the symbol runtime.defaultGOROOT.str goes (-trimpath takes it out of the program)
     build_id: int  # bytes by which the Go build ID's note and its names shrink (-buildid=)
-    debug_line: int  # bytes of paths that -trimpath takes out of .debug_line, uncompressed; 0 unless dwarf stays
     gdb_scripts: int  # bytes that .debug_gdb_scripts shrinks by
     root_string: Part | None = None  # the default GOROOT among the strings, rounded up like `strings`
     string_doubt: int = 0  # bytes by which the strings may take more or less room than their rounded lengths
