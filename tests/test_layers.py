@@ -75,6 +75,7 @@ LAYERS = [  # a module may import from the lines above its own
     ("rebuild.layouts",),
     ("rebuild.predict",),
     ("rebuild.reclaim",),
+    ("rebuild.savings",),
     ("analysis.inspect", "analysis.maprows"),
     ("analysis.compare",),
     ("matrix.flagsets", "matrix.processes", "matrix.compressed"),

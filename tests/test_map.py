@@ -271,6 +271,14 @@ def test_only_parquet_needs_duckdb() -> None:
     assert not {"duckdb", "rich"} & set(done.stdout.splitlines()[-1].split())
 
 
+def test_lief_is_for_other_containers_than_elf() -> None:
+    code = "import sys; from goforensics.cli import main; main(['inspect', sys.argv[1]]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, GREETER], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "goforensics.rebuild.elf" in loaded
+    assert not {"lief", "goforensics.rebuild.savings"} & loaded
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from goforensics.cli import main; main(['map', '--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

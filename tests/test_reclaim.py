@@ -12,7 +12,7 @@ from builds import Build, executable
 
 import goforensics
 from goforensics import binary
-from goforensics.rebuild.reclaim import document
+from goforensics.rebuild.savings import document
 from goforensics.report import Reclaimable
 
 pytestmark = pytest.mark.builds

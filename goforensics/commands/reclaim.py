@@ -49,7 +49,7 @@ def command(progress: Progress, file: str, format_: str, output: str | None) -> 
 def _one(path: str, progress: Progress) -> Result:
     # Not at the top: NumPy and its kin take longer to import than --help may.
     from goforensics.binary import open as open_binary
-    from goforensics.rebuild.reclaim import document
+    from goforensics.rebuild.savings import document
 
     with progress(path) as tell:
         tell("rebuilds", 0, 1)
