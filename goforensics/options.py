@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
 from goforensics.errors import UsageError
 from goforensics.question import VIEWS, columns, parse_filter
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def column_names(text: str) -> tuple[str, ...]:
@@ -42,3 +47,8 @@ filter_option = click.option(
     "times: all must hold.",
 )
 output_option = click.option("-o", "--output", metavar="OUT", help="Write to this file instead of standard output.")
+
+
+def top_option(text: str) -> Callable[[Command], Command]:
+    """`--top N`; `text` says what it limits."""
+    return click.option("--top", metavar="N", type=click.IntRange(min=1), default=15, show_default=True, help=text)

@@ -50,6 +50,15 @@ class Outcome:
     many: bool = False  # several documents were asked for, whatever number comes
 
 
+def told(path: str, document: Document, unread: int) -> Result:
+    """A document that says itself how many structures it had to do without."""
+    if not unread:
+        return Result(document)
+    where = "standard input" if path == "-" else path
+    count = f"{unread:,} structure{'s' if unread > 1 else ''}"
+    return Result(document, 3, f"{where}: {count} could not be read; goforensics inspect says which")
+
+
 def each(paths: Sequence[str], work: Callable[[str], Result]) -> Iterator[Result | Failure]:
     """Apply `work` to every path; what goes wrong with one file must not cost the others.
 

@@ -9,7 +9,7 @@ import click
 
 from goforensics.commands import Failure, Outcome, Progress, Result
 from goforensics.errors import UsageError
-from goforensics.options import column_names, filter_option, output_option, view_option
+from goforensics.options import column_names, filter_option, output_option, top_option, view_option
 from goforensics.question import COLUMNS, ViewName
 from goforensics.renderers import View
 
@@ -75,14 +75,7 @@ def _columns(text: str) -> tuple[str, ...]:
 )
 @view_option
 @filter_option
-@click.option(
-    "--top",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=15,
-    show_default=True,
-    help="Show at most N rows of a table as text or Markdown, then the others in one; JSON and CSV always have all.",
-)
+@top_option("Show at most N rows of a table as text or Markdown, then the others in one; JSON and CSV always have all.")
 @click.option(
     "--sort",
     type=click.Choice(["delta", "size", "name"]),

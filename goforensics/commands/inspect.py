@@ -9,7 +9,7 @@ import click
 
 from goforensics.commands import Outcome, Progress, Result, each
 from goforensics.errors import UsageError
-from goforensics.options import column_names, filter_option, output_option, view_option
+from goforensics.options import column_names, filter_option, output_option, top_option, view_option
 from goforensics.question import COLUMNS, ViewName
 from goforensics.renderers import View
 
@@ -51,14 +51,7 @@ def _columns(context: click.Context, parameter: click.Parameter, value: str) -> 
 )
 @view_option
 @filter_option
-@click.option(
-    "--top",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=15,
-    show_default=True,
-    help="Show at most N rows of each level of a listing as text; JSON always has all.",
-)
+@top_option("Show at most N rows of each level of a listing as text; JSON always has all.")
 @click.option(
     "--sort",
     type=click.Choice(["bytes", "name"]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from goforensics.commands import Outcome, Progress, Result, each
-from goforensics.options import output_option
+from goforensics.commands import Outcome, Progress, Result, each, told
+from goforensics.options import output_option, top_option
 from goforensics.renderers import View
 
 EXAMPLES = """
@@ -40,14 +40,7 @@ the map by its section only.
 @click.option(
     "--format", "format_", type=click.Choice(["csv", "json", "parquet", "text"]), default="csv", show_default=True
 )
-@click.option(
-    "--top",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=15,
-    show_default=True,
-    help="Show the N largest rows as text; the other formats always have all.",
-)
+@top_option("Show the N largest rows as text; the other formats always have all.")
 @output_option
 @click.pass_obj
 def command(progress: Progress, file: str, format_: str, top: int, output: str | None) -> Outcome:
@@ -72,8 +65,4 @@ def _one(path: str, progress: Progress) -> Result:
     with progress(path) as tell:
         tell("sizes", 0, 1)
         found = document(open_binary(path))
-    if not found.unread:
-        return Result(found)
-    where = "standard input" if path == "-" else path
-    count = f"{len(found.unread):,} structure{'s' if len(found.unread) > 1 else ''}"
-    return Result(found, 3, f"{where}: {count} could not be read; goforensics inspect says which")
+    return told(path, found, len(found.unread))

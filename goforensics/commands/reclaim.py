@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from goforensics.commands import Outcome, Progress, Result, each
+from goforensics.commands import Outcome, Progress, Result, each, told
 from goforensics.options import output_option
 from goforensics.renderers import View
 
@@ -54,4 +54,4 @@ def _one(path: str, progress: Progress) -> Result:
     with progress(path) as tell:
         tell("rebuilds", 0, 1)
         found = document(open_binary(path))
-    return Result(found, 3, f"{path}: not everything could be read") if found.unread else Result(found)
+    return told(path, found, len(found.unread))
