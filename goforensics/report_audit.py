@@ -1,0 +1,62 @@
+"""The documents of audit and gate: findings with their evidence, and what every rule had to say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from goforensics.report import Build, Document, File, Unread
+
+SCHEMA: Literal["goforensics.audit/1"] = "goforensics.audit/1"
+Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+# found: at least one finding; passed: looked, and nothing there; unknown: the file does not tell; not applicable: the
+# question makes no sense for this file; off: the policy or the command line says so; failed: the rule could not finish.
+State = Literal["found", "passed", "unknown", "not-applicable", "off", "failed"]
+
+
+class Evidence(Document, frozen=True):
+    """One place that shows a finding.  `offset` is in the file; None where it is what the file has not got."""
+
+    text: str  # what is there, secrets redacted
+    where: str  # filetab, dwarf, buildinfo:-ldflags, rodata, dynamic:NEEDED, header, …
+    offset: int | None = None
+    length: int = 0
+    section: str | None = None
+    owner: str | None = None  # the package whose bytes they are, as the byte map says
+
+
+class Finding(Document, frozen=True):
+    """Something that should not be shipped."""
+
+    rule: str  # family/name
+    title: str  # what is wrong with this file, in one line
+    severity: Severity
+    fingerprint: str  # the same for the same finding in the next build: of rule, owner and normalised text
+    owner: str  # module or package that it is about, "" for the file
+    count: int  # places in all, of which `evidence` has the first
+    evidence: list[Evidence]
+    fix: str
+    known: bool = False  # in the baseline: does not fail the audit
+    allowed: str | None = None  # the reason that the policy gives for it; does not fail the audit
+
+
+class Check(Document, frozen=True):
+    """What became of one rule."""
+
+    rule: str
+    state: State
+    reason: str = ""
+
+
+class Audit(Document, frozen=True, kw_only=True):
+    """The audit of one executable."""
+
+    schema: Literal["goforensics.audit/1"] = SCHEMA
+    file: File
+    build: Build
+    profile: str
+    fail_on: Severity
+    ship: bool  # no finding at or above `fail_on` that is neither known nor allowed
+    findings: list[Finding]  # gravest first
+    checks: list[Check]  # every rule, by name
+    unread: list[Unread]

@@ -1,0 +1,1 @@
+"""Audit rules: one module per rule, each with a RULE.  Adding a rule is adding a file."""

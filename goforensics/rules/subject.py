@@ -1,0 +1,80 @@
+"""Subject: one executable image as rules see it; each fact is worked out once, when first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import goforensics.report as report
+from goforensics.analysis import identity, mapping
+from goforensics.binary import Binary
+from goforensics.bytemap import ByteMap
+from goforensics.containers.image import Dynamic, Image
+from goforensics.errors import FormatError
+from goforensics.sections import buildinfo
+from goforensics.sections.buildinfo import BuildInfo
+
+
+class Subject:
+    """One image.  Offsets are in it."""
+
+    def __init__(self, binary: Binary) -> None:
+        self.binary = binary
+
+    @property
+    def image(self) -> Image:
+        """The image."""
+        return self.binary.image
+
+    @cached_property
+    def owners(self) -> mapping.Owners:
+        """Its packages, modules and build information.  NotGoError if it is no Go executable."""
+        return mapping.owners(self.binary)
+
+    @property
+    def build(self) -> report.Build:
+        """Build information as recorded."""
+        return self.owners.build
+
+    @property
+    def info(self) -> BuildInfo | None:
+        """The same as parsed, None where the file has none."""
+        return self.binary.maybe(buildinfo.PARSER)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Settings of the build: "-trimpath" -> "true", "CGO_ENABLED" -> "0"; empty if none are recorded."""
+        return self.build.settings
+
+    @cached_property
+    def file(self) -> report.File:
+        """What the file is."""
+        return identity.file(self.binary, self.settings)
+
+    @cached_property
+    def dynamic(self) -> Dynamic:
+        """What it asks of the dynamic linker; empty if it is static or the tables cannot be read."""
+        try:
+            return self.image.dynamic()
+        except FormatError:
+            return Dynamic()
+
+    @cached_property
+    def links(self) -> report.DynamicInfo:
+        """The same with what is known of C code in it."""
+        return identity.dynamic(self.binary, self.owners.packages)
+
+    @cached_property
+    def packages(self) -> frozenset[str]:
+        """Import paths of packages that have code in it; empty without a function table."""
+        found = self.owners.packages
+        return frozenset(found.names[i] for i in set(found.codes.tolist())) if found else frozenset()
+
+    @cached_property
+    def bytemap(self) -> ByteMap:
+        """Who owns which bytes: columns section, structure, package, module."""
+        claims = mapping.image_claims(self.binary, self.owners)
+        return mapping.image_map(self.binary, claims, ("section", "structure", "package", "module"))
+
+    def owner(self, offset: int) -> dict[str, str]:
+        """Section, structure, package and module of one byte."""
+        return self.bytemap.owner(offset)
