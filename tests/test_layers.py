@@ -14,7 +14,7 @@ LAYERS = [  # a module may import from the lines above its own
     ("bytemap", "question", "report"),
     ("report_compare", "options"),
     ("report_matrix", "report_audit"),
-    ("policy",),
+    ("policy", "rules"),
     ("containers.image", "containers.source", "containers.recognise"),
     ("containers.elf_dynamic", "containers.lief_support"),
     ("containers.elf", "containers.pe", "containers.macho"),
