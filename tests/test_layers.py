@@ -20,7 +20,14 @@ LAYERS = [  # a module may import from the lines above its own
     ("containers.elf", "containers.pe", "containers.macho"),
     ("containers.load",),
     ("sections.protocol", "sections.arrays", "sections.quoted", "sections.search", "sections.gcprogram"),
-    ("sections.dwarf_reader", "sections.region", "sections.codepadding", "sections.code_x86", "sections.code_risc"),
+    (
+        "sections.dwarf_reader",
+        "sections.region",
+        "sections.codepadding",
+        "sections.calls",
+        "sections.code_x86",
+        "sections.code_risc",
+    ),
     ("sections.typewalk", "sections.code_references"),
     ("sections.pcheader", "sections.pctables", "sections.compression", "sections.dwarf_forms", "sections.dwarf_paths"),
     ("sections.moduledata", "sections.dwarf_units", "sections.symtab", "sections.buildid"),
@@ -42,6 +49,7 @@ LAYERS = [  # a module may import from the lines above its own
         "analysis.paths",
         "analysis.objects",
         "analysis.wellknown",
+        "analysis.loadorder",
     ),
     ("analysis.owners", "analysis.vocabulary"),
     (

@@ -6,24 +6,29 @@ to those who refer to them.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from goforensics.analysis import wellknown
 from goforensics.analysis.evidence import READ_ONLY, VARIABLE, Free, Numbers, gather
+from goforensics.analysis.loadorder import settled
 from goforensics.analysis.objects import Extents, Flags, Objects, cut, false_starts
-from goforensics.analysis.owners import Pairs, spread_out
+from goforensics.analysis.owners import Pairs, lowest, spread_out
 from goforensics.analysis.packages import PackageNames, Packages, packages_of_names
 from goforensics.containers.image import Words
 from goforensics.errors import FormatError, require
 from goforensics.sections import functions, gostrings, inltree, moduledata, pclntab, references
 from goforensics.sections.arrays import spread
+from goforensics.sections.calls import calls
 from goforensics.sections.protocol import Source
 from goforensics.sections.region import Region, region, words_at
 from goforensics.sets import among, distinct, without
 
 MOST_CASES = 64  # words of a switch over interfaces
+SECTIONS = ("noptrdata", "data", "bss", "noptrbss")  # where each begins, as moduledata tells
 LISTS = ("moduledata", "typelinks", "itablinks", "inittasks")  # for the runtime: what they name is not its own
 
 
@@ -42,6 +47,12 @@ def data_owners(source: Source, free: Free, packages: Packages, names: PackageNa
     FormatError if there is no moduledata or no function.
     """
     return _Finder(source, free, packages, names).owners()
+
+
+def _runs(rows: Numbers) -> list[tuple[int, int]]:
+    """(first, last) of each run of neighbours among `rows`, which increase."""
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [(int(run[0]), int(run[-1])) for run in np.split(rows, cuts) if len(run)]
 
 
 class _Finder:
@@ -188,9 +199,43 @@ class _Finder:
         item = np.where(among(self.references.code_target, false), -1, item)
         package = self._referring(single[item] & ~self._caches(objects)[item])
         good = (item >= 0) & (package >= 0)
-        said = Pairs.of(item[good], package[good])
+        said = self._by_load_order(objects, single & (fixed < 0), Pairs.of(item[good], package[good]))
         pairs = spread_out(count, said, fixed, single, (edges[0][there], edges[1][there]), self._rank())
         return DataOwners(objects, pairs, fixed >= 0, self.found.symbols)
+
+    def _by_load_order(self, objects: Objects, variable: Flags, said: Pairs) -> Pairs:
+        """What code says of each `variable` (p,) replaced by what agrees with the order of its neighbours too."""
+        mine = variable[said.item]
+        first = lowest(said.only(mine).merged(), variable, self._rank())
+        at = objects.start[first.item]
+        bounds = np.sort(np.array([self.module.fields.get(name, 0) for name in SECTIONS], np.uint64))
+        size = (objects.end[first.item] - at).astype(np.int64)
+        package = settled(
+            np.searchsorted(bounds, at, side="right"), size, first.package, self.names["main"], self._imported
+        )
+        return said.only(~mine) + Pairs.of(first.item, package)
+
+    def _imported(self, before: int, behind: int) -> int:
+        """Of the packages by path from `before` to `behind` (-1: to the last) the first that main's code calls.
+
+        `before` if that is none, or `behind` is not among main's imports, which are in order.
+        """
+        paths = self.names.all
+        first, last = paths[before], paths[behind] if behind >= 0 else ""
+        called = [paths[i] for i in self._called_by_main if first <= paths[i] and (not last or paths[i] < last)]
+        return self.names[min(called)] if called else before
+
+    @cached_property
+    def _called_by_main(self) -> list[int]:
+        """Packages whose functions main calls."""
+        rows = np.flatnonzero((self.packages.unit == self.names["main"]) & (self.placed.offset >= 0))
+        found: list[Numbers] = []
+        for low, high in _runs(rows):
+            start, end = self.placed.offset[low], self.placed.offset[high] + self.placed.code[high]
+            code = np.frombuffer(self.image.data, np.uint8)[start:end]
+            found.append(calls(self.image.goarch, code, int(self.placed.address[low]))[1])
+        target = np.concatenate([np.empty(0, np.int64), *found]).astype(np.uint64)
+        return distinct(self._package_at(target[among(target, self.placed.address)])).tolist()
 
     def _caches(self, objects: Objects) -> NDArray[np.bool_]:
         """(p,) variables of a type assertion or switch, made for the function around, which say an interface type.

@@ -58,7 +58,7 @@ def spread_out(
     """
     named = np.flatnonzero(fixed >= 0)
     found = (Pairs.of(named, fixed[named]) + said.only(fixed[said.item] < 0)).merged()
-    found = _lowest(found, single, rank)
+    found = lowest(found, single, rank)
     origin, target = edges
     useful = (fixed[target] < 0) & (origin != target)
     origin, target = origin[useful], target[useful]
@@ -70,8 +70,8 @@ def spread_out(
         more = _handed_on(found, first, length, origin[ready], target[ready])
         origin, target = origin[~ready], target[~ready]
         late = single[more.item] & (length[more.item] > 0)  # a variable that code refers to is that code's
-        found = _lowest((found + more.only(~late)).merged(), single, rank)
-    return _lowest((found + _by_parts(found, count, edges)).merged(), single, rank)
+        found = lowest((found + more.only(~late)).merged(), single, rank)
+    return lowest((found + _by_parts(found, count, edges)).merged(), single, rank)
 
 
 def _by_parts(found: Pairs, count: int, edges: tuple[Numbers, Numbers]) -> Pairs:
@@ -97,7 +97,7 @@ def _handed_on(found: Pairs, first: Numbers, length: Numbers, origin: Numbers, t
     return Pairs(target[edge], found.package[place], found.weight[place] / whole[edge]).merged()
 
 
-def _lowest(pairs: Pairs, single: NDArray[np.bool_], rank: Numbers) -> Pairs:
+def lowest(pairs: Pairs, single: NDArray[np.bool_], rank: Numbers) -> Pairs:
     """The pairs, by object, only the one of lowest rank left of every object that one package owns."""
     again = pairs.item[1:] == pairs.item[:-1]
     rows = np.flatnonzero(single[pairs.item] & (np.r_[again, False] | np.r_[False, again]))

@@ -21,6 +21,7 @@ from goforensics.containers.image import Image
 from goforensics.errors import FormatError
 from goforensics.sections import buildid, functions, pclntab, references
 from goforensics.sections.arrays import Offsets, spread
+from goforensics.sections.calls import BRANCH, LINKED
 from goforensics.sections.functions import Functions
 
 Numbers = NDArray[np.int64]
@@ -32,7 +33,6 @@ OFTEN = 4  # times the file that is compared at most: functions may lie over one
 ALIGNED = 16  # where functions begin, at least
 STEP = 1 << 20  # bytes compared together
 CALLS = (0xE8, 0xE9)  # x86: call and jump, each followed by 32 bits
-BRANCH, LINKED = 0b000101, 0b100101  # arm64: b and bl, the upper 6 bits
 
 
 class Program(msgspec.Struct, frozen=True, eq=False):

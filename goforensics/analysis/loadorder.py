@@ -1,0 +1,50 @@
+"""Variables in the order in which the linker loaded their packages: what code elsewhere uses, among its package's own.
+
+A section's variables are sorted by size, and those of one size by symbol number, which the loader gives package by
+package: main first, then what main imports by import path, then what these import.  So each package's variables of
+one size lie side by side, and main's before all others.
+Source of truth: Go's cmd/link/internal/ld/data.go (dodataSect), cmd/link/internal/loader/loader.go (Preload).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+Between = Callable[[int, int], int]  # (package before, package behind or -1) -> whose a variable between them is
+
+
+def settled(section: Numbers, size: Numbers, owner: Numbers, main: int, between: Between) -> Numbers:
+    """(v,) owners that agree with the order, of variables by address, whose `owner` is as references have it.
+
+    What is laid to `main` behind another package's variables of that section and size is a package's that main
+    imports; what lies between variables of one package is that package's.
+    """
+    if not len(owner):
+        return owner
+    order = np.lexsort([np.arange(len(size)), size, section])
+    found, first = owner[order], _begins(section[order], size[order], owner[order])
+    group, run = found[first], np.cumsum(_begins(section[order], size[order]))[first]
+    _behind(group, run, main, between)
+    inside = (group[:-2] == group[2:]) & (run[:-2] == run[2:])
+    group[1:-1][inside] = group[:-2][inside]
+    result = np.empty_like(owner)
+    result[order] = np.repeat(group, np.diff(np.r_[np.flatnonzero(first), len(owner)]))
+    return result
+
+
+def _begins(*columns: Numbers) -> NDArray[np.bool_]:
+    """(v,) true where any of the columns changes."""
+    changes = [column[1:] != column[:-1] for column in columns]
+    return np.r_[True, np.logical_or.reduce(changes)]
+
+
+def _behind(group: Numbers, run: Numbers, main: int, between: Between) -> None:
+    """Give groups of main's that are not the first of their run to who lies between their neighbours."""
+    inner = np.r_[False, run[1:] == run[:-1]]
+    for at in np.flatnonzero((group == main) & inner).tolist():
+        following = at + 1 < len(group) and run[at + 1] == run[at]
+        group[at] = between(int(group[at - 1]), int(group[at + 1]) if following else -1)
