@@ -235,7 +235,8 @@ class _Finder:
             code = np.frombuffer(self.image.data, np.uint8)[start:end]
             found.append(calls(self.image.goarch, code, int(self.placed.address[low]))[1])
         target = np.concatenate([np.empty(0, np.int64), *found]).astype(np.uint64)
-        return distinct(self._package_at(target[among(target, self.placed.address)])).tolist()
+        called: list[int] = distinct(self._package_at(target[among(target, self.placed.address)])).tolist()
+        return called
 
     def _caches(self, objects: Objects) -> NDArray[np.bool_]:
         """(p,) variables of a type assertion or switch, made for the function around, which say an interface type.

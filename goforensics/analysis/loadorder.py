@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Between = Callable[[int, int], int]  # (package before, package behind or -1) -> whose a variable between them is
 
 
@@ -21,30 +22,22 @@ def settled(section: Numbers, size: Numbers, owner: Numbers, main: int, between:
     """(v,) owners that agree with the order, of variables by address, whose `owner` is as references have it.
 
     What is laid to `main` behind another package's variables of that section and size is a package's that main
-    imports; what lies between variables of one package is that package's.
+    imports.
     """
-    if not len(owner):
-        return owner
     order = np.lexsort([np.arange(len(size)), size, section])
-    found, first = owner[order], _begins(section[order], size[order], owner[order])
-    group, run = found[first], np.cumsum(_begins(section[order], size[order]))[first]
-    _behind(group, run, main, between)
-    inside = (group[:-2] == group[2:]) & (run[:-2] == run[2:])
-    group[1:-1][inside] = group[:-2][inside]
+    first = _begins(section[order], size[order], owner[order])
+    group, run = owner[order][first], np.cumsum(_begins(section[order], size[order]))[first]
+    inner = np.r_[False, run[1:] == run[:-1]][: len(run)]
+    for at in np.flatnonzero((group == main) & inner).tolist():
+        following = at + 1 < len(group) and run[at + 1] == run[at]
+        group[at] = between(int(group[at - 1]), int(group[at + 1]) if following else -1)
     result = np.empty_like(owner)
     result[order] = np.repeat(group, np.diff(np.r_[np.flatnonzero(first), len(owner)]))
     return result
 
 
-def _begins(*columns: Numbers) -> NDArray[np.bool_]:
+def _begins(*columns: Numbers) -> Flags:
     """(v,) true where any of the columns changes."""
-    changes = [column[1:] != column[:-1] for column in columns]
-    return np.r_[True, np.logical_or.reduce(changes)]
-
-
-def _behind(group: Numbers, run: Numbers, main: int, between: Between) -> None:
-    """Give groups of main's that are not the first of their run to who lies between their neighbours."""
-    inner = np.r_[False, run[1:] == run[:-1]]
-    for at in np.flatnonzero((group == main) & inner).tolist():
-        following = at + 1 < len(group) and run[at + 1] == run[at]
-        group[at] = between(int(group[at - 1]), int(group[at + 1]) if following else -1)
+    changes = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    begins: Flags = np.r_[True, changes][: len(columns[0])]
+    return begins
