@@ -57,6 +57,18 @@ def test_every_figure_is_that_of_a_rebuild(build: Build) -> None:
     assert all(rows[action].declined is None for action in EXACT)
 
 
+@pytest.mark.parametrize("minor", ["1.13", "1.15"])
+def test_what_the_oldest_layout_declines(minor: str) -> None:
+    """Its names have no table of their own: what would rename files is declined, and everything else stands."""
+    build = Build("cgo", minor, cgo=True)
+    rows = document(binary.open(executable(build))).rebuilds
+    declined = {row.action for row in rows if row.declined is not None}
+    assert {row.action for row in rows if "-trimpath" in row.action} <= declined
+    for row in rows:
+        if row.action not in declined:
+            check(row, build)
+
+
 def test_hello_is_exact() -> None:
     rows = {row.action: row for row in goforensics.inspect(executable(Build("hello", "1.27"))).reclaimable}
     assert {action for action, row in rows.items() if row.exact} == EXACT

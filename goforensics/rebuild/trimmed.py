@@ -138,6 +138,8 @@ class _Places:
 
     def __init__(self, table: Pclntab) -> None:
         self.table = table
+        if "funcnametab" not in table.header.tables:
+            raise Declined("the table of functions is that of Go 1.15 or before")
         start, end = table.header.tables["funcnametab"], table.header.tables["cutab"]
         self.names, self.start = b"\0" + bytes(table.data[start:end]), start - 1
 
