@@ -9,10 +9,25 @@ Offsets = NDArray[np.int64]
 
 
 def strings(data: memoryview | bytes, offsets: Offsets) -> list[str]:
-    r"""NUL-ended strings at `offsets` (n,), all inside `data`.  Undecodable bytes become \xNN."""
+    r"""NUL-ended strings at `offsets` (n,), all inside `data`.  Undecodable bytes become \xNN.
+
+    Together they are no longer than `data`: where they would be, those that begin inside another are empty.
+    """
     raw = bytes(data)
-    ends = string_ends(raw, offsets)
-    return [raw[a:b].decode("utf-8", "backslashreplace") for a, b in zip(offsets.tolist(), ends.tolist(), strict=True)]
+    distinct, place = np.unique(offsets, return_inverse=True)
+    ends = string_ends(raw, distinct)
+    if int((ends - distinct).sum()) > len(raw):
+        ends = np.where(inside_another(ends), distinct, ends)
+    texts = [
+        raw[a:b].decode("utf-8", "backslashreplace") for a, b in zip(distinct.tolist(), ends.tolist(), strict=True)
+    ]
+    return [texts[i] for i in place.tolist()]
+
+
+def inside_another(ends: Offsets) -> NDArray[np.bool_]:
+    """(n,) which strings begin inside another, by the `ends` of those that begin at increasing offsets."""
+    inside: NDArray[np.bool_] = np.r_[False, ends[1:] == ends[:-1]][: len(ends)]
+    return inside
 
 
 def string_ends(data: memoryview | bytes, offsets: Offsets) -> Offsets:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from goforensics.containers.image import Image, Problem
 from goforensics.errors import FormatError, require
 from goforensics.sections import moduledata, pcheader, pctables
-from goforensics.sections.arrays import Offsets, spread, strings
+from goforensics.sections.arrays import Offsets, inside_another, spread, string_ends, strings
 from goforensics.sections.moduledata import ModuleData
 from goforensics.sections.pcheader import PcHeader
 from goforensics.sections.pctables import PcTables
@@ -221,13 +221,15 @@ class _Decoder:
         name = self._field(record, 0) + tables.get("funcnametab", 0)
         lost = name >= len(self.data)
         self._note(int(np.count_nonzero(lost)), "functions whose name lies outside the table")
+        name = np.where(lost, EMPTY, name)
+        self._note(_parts_of_others(self.data, name), "names of functions that are a part of another's")
         cu = self._field(record, 7) if self.header.layout != "1.2" else np.zeros(len(record), np.int64)
         return Funcs(
             entry=entry,
             size=size,
             record=record,
             length=self._length(npcdata, nfuncdata),
-            name=np.where(lost, EMPTY, name),
+            name=name,
             pcfile=self._table_at(self._field(record, 4)),
             pcln=self._table_at(self._field(record, 5)),
             cu=np.where(cu == NO_FILE, -1, cu),
@@ -272,6 +274,12 @@ class _Decoder:
             return None
         first, second = (module.fields.get(name, 0) - address for name in ("gofunc", "findfunctab"))
         return (first, second) if self.header.tables["functab"] < first <= second <= len(self.data) else None
+
+
+def _parts_of_others(data: memoryview, name: Offsets) -> int:
+    """How many of the names at these offsets begin inside another one; no linker writes such."""
+    distinct = np.unique(name)
+    return int(np.count_nonzero(inside_another(string_ends(data, distinct))))
 
 
 def _gather(data: memoryview, at: Offsets, order: str) -> Offsets:
