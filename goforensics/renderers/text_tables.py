@@ -100,7 +100,8 @@ class Listing:
     def add(self, *cells: str | int, style: str = "", bar: int = 0) -> None:
         """One row; numbers get thousands separators."""
         shown = [text(f"{cell:,}" if isinstance(cell, int) else cell, style) for cell in cells]
-        self.lines.append((shown + [Text()] * (len(self.columns) - len(shown)), bar))
+        blank = [Text() for _ in range(len(self.columns) - len(shown))]  # each is cut to its column by itself
+        self.lines.append((shown + blank, bar))
 
     def note(self, content: str, wrap: bool = False) -> None:
         """A line across all columns; cut short, or continued on the next."""
