@@ -24,7 +24,7 @@ from linktruth import Bools, Ints
 import goforensics.binary
 from goforensics.analysis.listing import labels
 from goforensics.analysis.mapping import bytemap_of
-from goforensics.analysis.packages import package_of, packages
+from goforensics.analysis.packages import declaring, package_of, packages
 from goforensics.analysis.pclntab_bytes import FUNCDATA
 from goforensics.binary import Binary
 from goforensics.bytemap import ByteMap
@@ -210,10 +210,10 @@ def _by_package(twin: Path, symbols: dict[int, tuple[int, str]]) -> tuple[int, d
     """(packages, those whose code in the map has other bytes than by nm); names without a package are by file."""
     binary = goforensics.binary.open(twin)
     by_file = packages(binary.read(pclntab.PARSER))
-    theirs: Counter[str] = Counter()
+    known, theirs = set(by_file.names), Counter[str]()
     for at, code in zip(binary.read(functions.PARSER).address.tolist(), by_file.codes.tolist(), strict=True):
         size, name = symbols.get(at, (0, ""))
-        theirs[package_of(name) or by_file.names[code]] += size
+        theirs[declaring(package_of(name), known) or by_file.names[code]] += size
     rows = bytemap_of(binary, ("package", "kind", "origin")).group(("package", "kind"))
     ours = {row.path[0]: row.bytes for row in rows if row.path[1] == "code" and row.origin != "c"}
     del theirs[""]
@@ -359,7 +359,7 @@ def _pclntab(job: Job) -> Found:
     table = binary.read(pclntab.PARSER)
     section = next((s for s in binary.image.sections if "pclntab" in s.name and s.file_size), None)
     low, size = (section.offset, section.file_size) if section else (table.offset, len(table.data))
-    inside = [_inside(sort, low, low + size) for sort in pcitems.items(binary)]
+    inside = [_inside(sort, low, low + size) for sort in binary.read(pcitems.PARSER)]
     used = float(pcitems.per_function(inside, len(table.funcs.record)).sum())
     found = bytemap_of(binary, ("structure", "origin"))
     rest = _remainder(found, inside, low, low + size)

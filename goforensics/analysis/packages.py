@@ -7,7 +7,7 @@ cmd/internal/objabi/path.go (PathToPrefix).  Names are cut as arrays, for a prog
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from posixpath import dirname
 
 import msgspec
@@ -43,6 +43,9 @@ class PackageNames:
     def __getitem__(self, name: str) -> int:
         """The number of a package, which it gets when first asked for."""
         if name not in self._number:
+            real = declaring(name, self._number)
+            if real != name:
+                return self._number[real]
             self._number[name] = len(self.all)
             self.all.append(name)
         return self._number[name]
@@ -51,9 +54,25 @@ class PackageNames:
 def packages(table: Pclntab) -> Packages:
     """The package of each function in the table."""
     codes, names = _cut(table, table.funcs.name)
+    number = {name: i for i, name in enumerate(names)}
+    codes = np.array([number[declaring(name, number)] for name in names], np.int32)[codes]
     codes, names = _generated(table, codes, names)
     codes, directory = _by_file(table, codes, names)
     return Packages(codes, names, directory, _units(table, codes, len(names)))
+
+
+def declaring(path: str, known: Container[str]) -> str:
+    """The package of a method by the path that its name begins with, which may be two packages' with a type between.
+
+    An unexported method that a type has from an embedded one of another package is called
+    github.com/jmoiron/sqlx.Conn.database/sql.grabConn: `known` has the first of them.
+    """
+    if path.startswith((*GENERATED, "go.")):
+        return path  # domains begin like that, and no package has the name "go"
+    for dot in re.finditer(r"\.(?=[^/]*\.[^/]*/)", path):
+        if path[: dot.start()] in known:
+            return path[: dot.start()]
+    return path
 
 
 def packages_of_names(table: Pclntab, name: Offsets, names: PackageNames) -> NDArray[np.int64]:
