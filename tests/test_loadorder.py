@@ -35,7 +35,13 @@ def test_main_comes_first() -> None:
     """What is main's behind another package's is not main's: once per group, and only there."""
     assert _settled("mmaab") == "mmaab"
     assert _settled("mmammb") == "mmaggb"
-    assert _settled("ammbm") == "aggbg"
+    assert _settled("aammbm") == "aaggbg"
+
+
+def test_one_variable_before_may_be_a_smaller_one_with_its_padding() -> None:
+    """The last of 8 bytes takes 16 where variables of 16 bytes follow, of which main's are the first."""
+    assert _settled("ammb") == "ammb"
+    assert _settled("uammb".replace("u", "b"), sizes="48888") == "bammb"
 
 
 def test_each_size_and_section_has_its_own_order() -> None:
@@ -43,6 +49,7 @@ def test_each_size_and_section_has_its_own_order() -> None:
     assert _settled("mama", sizes="8899") == "mama"
     assert _settled("mama", sections="ddnn") == "mama"
     assert _settled("mbamb", sizes="88488") == "mbagb"
+    assert _settled("bbam", sizes="8848") == "bbag"
 
 
 def test_what_code_of_other_packages_says_stands() -> None:

@@ -154,7 +154,8 @@ class _Finder:
     def _plain_read_only(self) -> tuple[Numbers, Numbers, list[Region]]:
         """(p,) where each piece begins and ends, and the memory that they lie in."""
         low, high = (np.array([at], np.uint64) for at in self.strings)
-        first = min(self.module.fields.get("rodata", self.module.types), self.module.types)  # before: headers, notes
+        fields = self.module.fields
+        first = min(fields[name] for name in ("rodata", "types") if name in fields)  # before: headers, notes
         free = [(start, end, READ_ONLY) for start, end, writable in self.free if not writable and start >= first]
         objects = cut(free, [*self.found.known, Extents("string", low, high)], np.empty(0, np.uint64))
         plain = objects.of(READ_ONLY)
@@ -205,24 +206,29 @@ class _Finder:
 
     def _by_load_order(self, objects: Objects, variable: Flags, said: Pairs) -> Pairs:
         """What code says of each `variable` (p,) replaced by what agrees with the order of its neighbours too."""
-        mine = variable[said.item]
+        mine, main = variable[said.item], self.names["main"]
         first = lowest(said.only(mine).merged(), variable, self._rank())
         at = objects.start[first.item]
         bounds = np.sort(np.array([self.module.fields.get(name, 0) for name in SECTIONS], np.uint64))
         size = (objects.end[first.item] - at).astype(np.int64)
-        package = settled(
-            np.searchsorted(bounds, at, side="right"), size, first.package, self.names["main"], self._imported
-        )
+        used = among(first.item, distinct(said.item[mine & (said.package == main)]))
+        imports = {*first.package[used].tolist(), *self._called_by_main}
+
+        def between(before: int, behind: int) -> int:
+            return self._imported(before, behind) if before in imports else main
+
+        package = settled(np.searchsorted(bounds, at, side="right"), size, first.package, main, between)
         return said.only(~mine) + Pairs.of(first.item, package)
 
     def _imported(self, before: int, behind: int) -> int:
-        """Of the packages by path from `before` to `behind` (-1: to the last) the first that main's code calls.
+        """Of the packages by path from `before` up to `behind` the first that main calls, `before` if it calls none.
 
-        `before` if that is none, or `behind` is not among main's imports, which are in order.
+        What main imports is in order of paths: main's own if these two are not, or there is none behind (-1).
         """
         paths = self.names.all
-        first, last = paths[before], paths[behind] if behind >= 0 else ""
-        called = [paths[i] for i in self._called_by_main if first <= paths[i] and (not last or paths[i] < last)]
+        if behind < 0 or paths[behind] < paths[before]:
+            return self.names["main"]
+        called = [paths[i] for i in self._called_by_main if paths[before] <= paths[i] < paths[behind]]
         return self.names[min(called)] if called else before
 
     @cached_property

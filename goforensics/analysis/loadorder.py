@@ -22,13 +22,14 @@ def settled(section: Numbers, size: Numbers, owner: Numbers, main: int, between:
     """(v,) owners that agree with the order, of variables by address, whose `owner` is as references have it.
 
     What is laid to `main` behind another package's variables of that section and size is a package's that main
-    imports.
+    imports.  One variable before it shows nothing: that may be a smaller one with the padding behind it.
     """
     order = np.lexsort([np.arange(len(size)), size, section])
+    begins = _begins(section[order], size[order])
     first = _begins(section[order], size[order], owner[order])
-    group, run = owner[order][first], np.cumsum(_begins(section[order], size[order]))[first]
-    inner = np.r_[False, run[1:] == run[:-1]][: len(run)]
-    for at in np.flatnonzero((group == main) & inner).tolist():
+    place = np.arange(len(order)) - np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    group, run = owner[order][first], np.cumsum(begins)[first]
+    for at in np.flatnonzero((group == main) & (place[first] > 1)).tolist():
         following = at + 1 < len(group) and run[at + 1] == run[at]
         group[at] = between(int(group[at - 1]), int(group[at + 1]) if following else -1)
     result = np.empty_like(owner)

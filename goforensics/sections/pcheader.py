@@ -27,7 +27,7 @@ MAGICS = {  # the Go release that brought the layout in; 1.20's magic stayed wit
     0xFFFFFFF1: "1.20",
 }
 TABLES = ("funcnametab", "cutab", "filetab", "pctab", "functab")
-ALIGNMENT = 32  # of the tables up to Go 1.25
+ALIGNMENTS = (1, 8, 32)  # of the tables: since Go 1.26; before, on arm; before, elsewhere
 PROBE = 64  # records whose spacing tells two layouts apart where the magic is gone
 
 
@@ -167,13 +167,16 @@ def header_at(image: Image, offset: int, end: int, section: Section | None) -> P
 
 
 def _tables(words: list[int], pointer: int) -> tuple[str, int, int, dict[str, int]] | None:
-    """(layout, files, header size, tables) of a header of Go 1.16 or later: where funcnametab begins tells which."""
+    """(layout, files, header size, tables) of a header of Go 1.16 or later: where funcnametab begins tells which.
+
+    What is packed has a textStart of 0, which it is since 1.26 only; 1.18's header is packed on arm too.
+    """
     for layout, count, first in (("1.16", 7, 2), ("1.18", 8, 3)):
         size = 8 + count * pointer
-        aligned = -(-size // ALIGNMENT) * ALIGNMENT
-        if words[first] not in (size, aligned) or sorted(words[first:count]) != words[first:count]:
+        aligned = [-(-size // align) * align for align in ALIGNMENTS]
+        if words[first] not in aligned or sorted(words[first:count]) != words[first:count]:
             continue
-        packed = layout == "1.18" and words[first] == size != aligned
+        packed = layout == "1.18" and words[first] == size and not words[2]
         return "1.26" if packed else layout, words[1], size, dict(zip(TABLES, words[first:count], strict=True))
     return None
 
