@@ -115,7 +115,8 @@ def _documents(outcome: Outcome, codes: list[int]) -> Iterator[Document]:
     for result in outcome.results:
         if isinstance(result, Failure):
             sys.stdout.flush()  # so that a complaint stands where it belongs
-            codes.append(_fail(result.path, result.error))
+            code = _fail(result.path, result.error)
+            codes.append(code if result.exit_code is None else result.exit_code)
         else:
             codes.append(result.exit_code)
             if result.warning:

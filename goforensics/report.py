@@ -120,6 +120,7 @@ class PclntabInfo(Document, frozen=True):
     magic_overwritten: bool = False
     text_start: int | None = None
     code_bytes: int | None = None  # from the first function's entry to the last one's end
+    recommendation: str | None = None  # one line, from the figures; None where the inline trees cannot be read
 
 
 class SymtabInfo(Document, frozen=True):
@@ -209,6 +210,29 @@ class HeavyFunction(Document, frozen=True):
     shared_bytes: int  # tables that other functions use too, in full
     code_bytes: int = 0
     ranked_by: list[str] = []  # "pclntab", "pcdata"
+    line_bytes: int = 0  # of pclntab_bytes: pcfile and pcln tables
+
+
+class InlinedFunction(Document, frozen=True):
+    """What the copies of an inlined function take, but for line tables; `pcdata --by inlined` has those too."""
+
+    function: str
+    package: str
+    copies: int  # nodes of inline trees that name it
+    code_bytes: int  # whose innermost copy is one of these
+    node_bytes: int  # of inline trees
+    index_bytes: int  # of InlTreeIndex tables, divided among their uses
+
+
+class Inlining(Document, frozen=True):
+    """What all copies take together; up to Go 1.25 the inline trees are no part of the pclntab."""
+
+    copies: int
+    functions: int  # different ones
+    code_bytes: int
+    node_bytes: int
+    index_bytes: int
+    name_bytes: int  # names that only inlining needs
 
 
 class Reclaimable(Document, frozen=True):
@@ -279,6 +303,8 @@ class Inspection(Document, frozen=True, kw_only=True):
     unknown: list[UnknownRange] = []  # in file order, the first MOST_DISPUTES
     unknown_bytes: int = 0  # of all such ranges: claimed by nothing
     section_only_bytes: int = 0  # and known by their section only
+    inlining: Inlining | None = None  # None where the inline trees cannot be read
+    inlined: list[InlinedFunction] = []  # those whose copies take most
     slices: list[Inspection] = []  # of a universal file, one per image; the members above describe the first
 
 

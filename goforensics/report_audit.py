@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from goforensics.report import Build, Document, File, Unread
 
 SCHEMA: Literal["goforensics.audit/1"] = "goforensics.audit/1"
+SUMMARY_SCHEMA: Literal["goforensics.audits/1"] = "goforensics.audits/1"
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 # found: at least one finding; passed: looked, and nothing there; unknown: the file does not tell; not applicable: the
@@ -60,3 +63,46 @@ class Audit(Document, frozen=True, kw_only=True):
     findings: list[Finding]  # gravest first
     checks: list[Check]  # every rule, by name
     unread: list[Unread]
+    remedy: str | None = None  # with --fix: the command that builds it without what flags can mend; "" for none
+    # What is wrong with the policy or the baseline that it was held against.
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class AuditedFile(Document, frozen=True):
+    """One row of the summary."""
+
+    path: str
+    ship: bool
+    counts: dict[Severity, int]  # findings neither known nor allowed; severities that have none are left out
+    known: int
+    allowed: int
+    unknown: int  # rules without an answer
+    failed: int  # rules that could not finish, and structures that could not be read
+
+
+class FailedFile(Document, frozen=True):
+    """A file that could not be audited."""
+
+    path: str
+    reason: str
+
+
+class Audits(Document, frozen=True, kw_only=True):
+    """All the files of one audit, after the documents of each."""
+
+    schema: Literal["goforensics.audits/1"] = SUMMARY_SCHEMA
+    ship: bool  # every file ships, and there is at least one
+    files: list[AuditedFile]  # in the order of the documents
+    failed: list[FailedFile]
+    passed_over: int  # files in directories that are no Go executables
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an Audit."""
+    return msgspec.json.schema(Audit)
+
+
+def summary_schema() -> dict[str, Any]:
+    """The JSON Schema of Audits."""
+    return msgspec.json.schema(Audits)

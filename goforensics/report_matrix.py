@@ -58,6 +58,7 @@ class Measured(Document, frozen=True, kw_only=True):
     zstd_size: int | None = None  # null: the zstandard library is not installed
     symbols: int | None = None  # lines of `go tool nm`; null: it failed, see `notes`
     dwarf_bytes: int | None = None  # in the file, so compressed where it is
+    pclntab_bytes: int | None = None  # the runtime's table of functions and lines; null: there is none to be read
     ladder: list[Rung] = msgspec.field(default_factory=list)  # which tools still find what they need
     linking: Literal["static", "dynamic"] | None = None
     interpreter: str | None = None

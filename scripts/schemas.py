@@ -12,16 +12,30 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from goforensics import report, report_compare, report_matrix  # noqa: E402
+from goforensics import (  # noqa: E402
+    report,
+    report_audit,
+    report_compare,
+    report_disasm,
+    report_gate,
+    report_matrix,
+    report_pcdata,
+)
 
 FOLDER = ROOT / "goforensics" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "audit-1.json": report_audit.json_schema,
+    "audits-1.json": report_audit.summary_schema,
     "compare-1.json": report_compare.json_schema,
+    "disasm-1.json": report_disasm.json_schema,
+    "gate-1.json": report_gate.json_schema,
     "inspect-1.json": report.json_schema,
     "map-1.json": report.map_schema,
     "matrix-1.json": report_matrix.json_schema,
+    "pcdata-1.json": report_pcdata.json_schema,
     "reclaim-1.json": report.reclaim_schema,
+    "size-baseline-1.json": report_gate.baseline_schema,
 }
 
 

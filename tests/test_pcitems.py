@@ -59,7 +59,7 @@ def users(sorts: list[Items], structure: str) -> list[list[int]]:
 def test_every_byte_is_in_one_item(layout: str, width: int, order: str) -> None:
     builder = Builder(layout, width, order, THREE)
     source = FakeSource(image_of(builder.build(), builder))
-    sorts = pcitems.items(source)
+    sorts = source.read(pcitems.PARSER)
     assert differences(source, sorts) == []
     assert not source.image.problems
     assert users(sorts, "functab") == [[0], [1], [2], [2]]
@@ -71,7 +71,7 @@ def test_every_byte_is_in_one_item(layout: str, width: int, order: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_bytes_are_divided_evenly_among_uses(layout: str) -> None:
     builder = Builder(layout, 8, "<", THREE)
-    sorts = pcitems.items(FakeSource(image_of(builder.build(), builder)))
+    sorts = FakeSource(image_of(builder.build(), builder)).read(pcitems.PARSER)
     each = pcitems.per_function(sorts, 3)
     used = sum(int((s.ends - s.starts)[np.unique(s.item)].sum()) for s in sorts)
     assert each.sum() == pytest.approx(used)
@@ -85,7 +85,8 @@ def test_bytes_are_divided_evenly_among_uses(layout: str) -> None:
 def test_a_table_of_several_slots_is_said_to_be() -> None:
     """main.f's pcsp table and its pcfile table are equal: both have 8 for 16 bytes."""
     funcs = {f"main.f{i}": (16, f"/src/{i}.go", 100 + i) for i in range(9)}
-    sorts = pcitems.items(FakeSource(image_of(Builder("1.20", 8, "<", funcs).build(), Builder("1.20", 8, "<", funcs))))
+    builder = Builder("1.20", 8, "<", funcs)
+    sorts = FakeSource(image_of(builder.build(), builder)).read(pcitems.PARSER)
     assert users(sorts, "pctab/several slots") == [[*range(8), 8, 8]]
     assert len(users(sorts, "pctab/pcfile")) == 8
     assert users(sorts, "pctab/pcln") == [[i] for i in range(9)]
@@ -96,7 +97,7 @@ def test_a_missing_item_and_a_double_one_are_seen() -> None:
     """The check itself."""
     builder = Builder("1.26", 8, "<", THREE)
     source = FakeSource(image_of(builder.build(), builder))
-    sorts = pcitems.items(source)
+    sorts = source.read(pcitems.PARSER)
     assert differences(source, [s for s in sorts if s.structure != "cutab"]) == ["8 of cutab in no item"]
     assert any("twice" in line for line in differences(source, [*sorts, sorts[0]]))
     moved = Items("cutab", sorts[0].starts, sorts[0].ends, sorts[0].owner, sorts[0].item)
@@ -114,7 +115,7 @@ def test_broken_bytes_never_overlap_nor_escape(layout: str) -> None:
         bad[rng.integers(len(bad), size=rng.integers(1, 5))] = rng.integers(256)
         source = FakeSource(image_of(bad.tobytes(), builder))
         try:
-            sorts = pcitems.items(source)
+            sorts = source.read(pcitems.PARSER)
         except FormatError:
             continue
         read += 1
@@ -129,7 +130,7 @@ def test_a_dropped_function_does_not_move_the_others() -> None:
     functab = FakeSource(image_of(bytes(raw), builder)).read(pclntab.PARSER).header.tables["functab"]
     raw[functab + 4 : functab + 8] = b"\xff\xff\xff\x7f"
     source = FakeSource(image_of(bytes(raw), builder))
-    sort = pcitems.items(source)[0]
+    sort = source.read(pcitems.PARSER)[0]
     assert (sort.starts - source.read(pclntab.PARSER).offset).tolist() == [functab + at for at in (8, 16, 24)]
 
 
@@ -159,7 +160,7 @@ REAL += [builds.Build("cgo", go, cgo=True) for go in ("1.22", "1.27")] + [builds
 def test_real_tables(build: builds.Build) -> None:
     """Nothing is left, and all has users but the byte that no table begins with and layout 1.2's count of files."""
     binary = goforensics.binary.open(builds.executable(build))
-    sorts = pcitems.items(binary)
+    sorts = binary.read(pcitems.PARSER)
     assert differences(binary, sorts) == []
     idle = {s.structure: len(s.starts) - len(np.unique(s.item)) for s in sorts}
     assert {name: n for name, n in idle.items() if n} in ({"pctab/unused": 1}, {"filetab/index/unused": 1})
@@ -184,7 +185,7 @@ def test_the_users_of_a_bucket_are_those_it_names(build: builds.Build) -> None:
 def test_entries_that_functions_reach_name_files(go: str) -> None:
     """An entry without a file is one whose code the linker dropped: no function may reach it."""
     binary = goforensics.binary.open(builds.executable(builds.Build("hello", go)))
-    sorts = {s.structure: s for s in pcitems.items(binary)}
+    sorts = {s.structure: s for s in binary.read(pcitems.PARSER)}
     words = np.frombuffer(binary.image.data, np.uint8)[sorts["cutab"].starts[:, None] + np.arange(4)].view("<u4")[:, 0]
     filetab = binary.read(pclntab.PARSER).header.tables["filetab"]
     assert words.max() < pclntab.NO_FILE

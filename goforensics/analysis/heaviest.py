@@ -1,4 +1,7 @@
-"""Which functions weigh most in the pclntab, what is theirs alone and what they share."""
+"""Which functions weigh most in the pclntab and what inlining costs most, in the little time that `inspect` has.
+
+Figures are those of `pcdata`, but those of inlining leave line tables out.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from goforensics.analysis.packages import Packages
-from goforensics.report import HeavyFunction
-from goforensics.sections.arrays import Offsets, string_ends
-from goforensics.sections.pclntab import Pclntab
+from goforensics.analysis.callees import Callees
+from goforensics.analysis.inlining import Copies
+from goforensics.analysis.modules import GENERATED, Modules
+from goforensics.analysis.packages import Packages, package_of
+from goforensics.analysis.pcdata import columns
+from goforensics.report import HeavyFunction, InlinedFunction, Inlining
+from goforensics.report_pcdata import Group
+from goforensics.sections import pclntab
+from goforensics.sections.arrays import Offsets
+from goforensics.sections.protocol import Source
 
-Flags = NDArray[np.bool_]
-PCDATA_SLOT = 3  # slots below are pcsp, pcfile and pcln
+LOOKED_AT = 200  # callees, for one that is not the standard library's
+NOT_COUNTED = ("cutab", "filetab", "findfunctab", "funcnametab/")  # how structures begin that are nobody's alone
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -20,61 +29,32 @@ class Weights(msgspec.Struct, frozen=True):
 
     own: Offsets  # functab entry, _func, name, tables and function data that no other function uses
     pcdata: Offsets  # of them PCDATA tables
-    shared: Offsets  # tables that other functions use too, each in full
+    line: Offsets  # of them pcfile and pcln
+    shared: Offsets  # tables and function data that other functions use too, each in full
 
 
-def weigh(table: Pclntab) -> Weights:
-    """Each function's own and shared bytes."""
-    funcs, uses = table.funcs, table.tables
-    count = len(funcs.record)
-    own = 2 * table.header.entry_size + funcs.length + string_ends(table.data, funcs.name) + 1 - funcs.name
-    size = uses.size[uses.table]
-    alone = _one_owner(uses.table, uses.owner, len(uses.start))[uses.table]
-    first = _first_uses(uses.owner, uses.table, len(uses.start))
-    pcdata = _sums(uses.owner, np.where(alone & first & (uses.slot >= PCDATA_SLOT), size, 0), count)
-    own = own + _sums(uses.owner, np.where(alone & first, size, 0), count)
-    shared = _sums(uses.owner, np.where(~alone & first, size, 0), count)
-    return _with_funcdata(table, Weights(own, pcdata, shared))
+def weigh(source: Source) -> Weights:
+    """Each function's own and shared bytes.  FormatError if there is no pclntab."""
+    count = len(source.read(pclntab.PARSER).funcs.record)
+    found = list(columns(source, NOT_COUNTED).values())
+
+    def own(*groups: Group) -> Offsets:
+        return _whole([c.own for c in found if not groups or c.group in groups], count)
+
+    return Weights(own(), own("PCDATA"), own("line"), _whole([column.shared for column in found], count))
 
 
-def _with_funcdata(table: Pclntab, weights: Weights) -> Weights:
-    """Since 1.26 function data lies in the table; each blob runs to the next one, alignment included."""
-    if table.inside is None:
-        return weights
-    data, count = table.funcdata, len(weights.own)
-    begin, end = table.inside
-    starts, blob = np.unique(data.value.astype(np.int64), return_inverse=True)
-    size = np.clip(np.diff(np.r_[starts, end - begin]), 0, end - begin)[blob]
-    alone = _one_owner(blob, data.owner, len(starts))[blob]
-    first = _first_uses(data.owner, blob, len(starts))
-    own = weights.own + _sums(data.owner, np.where(alone & first, size, 0), count)
-    return Weights(own, weights.pcdata, weights.shared + _sums(data.owner, np.where(~alone & first, size, 0), count))
+def _whole(parts: list[NDArray[np.float64]], count: int) -> Offsets:
+    whole: Offsets = sum(parts, np.zeros(count)).astype(np.int64)
+    return whole
 
 
-def _sums(owner: Offsets, size: Offsets, count: int) -> Offsets:
-    return np.bincount(owner, weights=size, minlength=count).astype(np.int64)
+def heaviest(source: Source, packages: Packages, code: Offsets, top: int) -> list[HeavyFunction]:
+    """The `top` functions by bytes of their own, and the `top` by PCDATA; one that is in both is listed once.
 
-
-def _one_owner(item: Offsets, owner: Offsets, items: int) -> Flags:
-    """(items,) whether all uses of each item are one function's."""
-    low, high = np.full(items, np.iinfo(np.int64).max), np.full(items, -1)
-    np.minimum.at(low, item, owner)
-    np.maximum.at(high, item, owner)
-    alone: Flags = low == high
-    return alone
-
-
-def _first_uses(owner: Offsets, item: Offsets, items: int) -> Flags:
-    """(r,) true for one use of each item by each function: one that uses a table twice holds it once."""
-    _, first = np.unique(owner * (items + 1) + item, return_index=True)
-    mark = np.zeros(len(owner), bool)
-    mark[first] = True
-    return mark
-
-
-def heaviest(table: Pclntab, packages: Packages, code: Offsets, top: int) -> list[HeavyFunction]:
-    """The `top` functions by bytes of their own, and the `top` by PCDATA; one that is in both is listed once."""
-    weights = weigh(table)
+    `code` (n,) are bytes of code.  FormatError if there is no pclntab.
+    """
+    table, weights = source.read(pclntab.PARSER), weigh(source)
     ranked: dict[int, list[str]] = {}
     for name, column in (("pclntab", weights.own), ("pcdata", weights.pcdata)):
         for i in np.argsort(-column, kind="stable")[:top].tolist():
@@ -88,6 +68,52 @@ def heaviest(table: Pclntab, packages: Packages, code: Offsets, top: int) -> lis
             shared_bytes=int(weights.shared[i]),
             code_bytes=int(code[i]),
             ranked_by=names,
+            line_bytes=int(weights.line[i]),
         )
         for i, names in ranked.items()
     ]
+
+
+def costliest(found: Callees, top: int) -> list[InlinedFunction]:
+    """The `top` inlined functions by what their copies take of code, inline trees and InlTreeIndex."""
+    return [
+        InlinedFunction(
+            function=found.names[i],
+            package=package_of(found.names[i]) or GENERATED,
+            copies=int(found.copies[i]),
+            code_bytes=int(found.code[i]),
+            node_bytes=int(found.nodes[i]),
+            index_bytes=int(found.index[i]),
+        )
+        for i in np.argsort(-found.bytes, kind="stable")[:top].tolist()
+    ]
+
+
+def totals(copies: Copies, found: Callees, names: int) -> Inlining:
+    """What all copies take; `names` are bytes of names that only they need."""
+    return Inlining(
+        copies=len(copies.nodes.owner),
+        functions=len(found.names),
+        code_bytes=int(copies.code.sum()),
+        node_bytes=int(found.nodes.sum()),
+        index_bytes=int(found.index.sum()),
+        name_bytes=names,
+    )
+
+
+def recommendation(all_copies: Inlining, found: Callees, modules: Modules, size: int | None) -> str:
+    """What the figures say that one could do, in one line; `size` is the pclntab's if inline trees lie in it."""
+    if not all_copies.copies:
+        return "nothing is inlined: what inlining costs is saved already"
+    tables = all_copies.node_bytes + all_copies.index_bytes + all_copies.name_bytes
+    share = f" ({100 * tables / size:.1f} % of the pclntab)" if size else ""
+    said = (
+        f"inlining takes {tables:,} bytes of tables{share} and "
+        f"{all_copies.code_bytes:,} of code in {all_copies.copies:,} copies: measure -gcflags=all=-l, which leaves "
+        "calls instead, with goforensics matrix"
+    )
+    for i in np.argsort(-found.bytes, kind="stable")[:LOOKED_AT].tolist():
+        if modules.home(package_of(found.names[i])).kind in ("main", "dependency"):
+            cost = f"{int(found.copies[i]):,} copies, {int(found.bytes[i]):,} bytes"
+            return f"{said}; costliest outside of the standard library: {found.names[i]} ({cost})"
+    return said

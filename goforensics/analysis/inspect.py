@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 import goforensics.report as report
-from goforensics.analysis import identity, mapping
-from goforensics.analysis.heaviest import heaviest
+from goforensics.analysis import callees, heaviest, identity, inlining, mapping
 from goforensics.analysis.leaks import leaks
 from goforensics.analysis.listing import evidence, listing
 from goforensics.analysis.packages import Packages
@@ -18,8 +17,7 @@ from goforensics.containers.image import Section
 from goforensics.errors import FormatError
 from goforensics.question import Question, question
 from goforensics.rebuild.reclaim import reclaimable
-from goforensics.sections import compression, dwarf, functions, pclntab, pcparts, symtab
-from goforensics.sections.pclntab import Pclntab
+from goforensics.sections import compression, dwarf, functions, pcitems, pclntab, pcparts, symtab
 
 Progress = Callable[[str, int, int], None]
 STEPS = ("functions", "build information", "debug data", "paths", "sizes", "heaviest functions")
@@ -80,11 +78,12 @@ def _document(
     progress(STEPS[5], 5, len(STEPS))
     build, found = facts.owners.build, facts.owners.packages
     symbols, debug, seen = _symtab(binary), _dwarf(binary), evidence(bytemap)
+    copies = _inlining(binary, facts.owners)
     return report.Inspection(
         file=identity.file(binary, build.settings),
         build=build,
         sections=[_section(binary, section) for section in binary.image.sections],
-        pclntab=_pclntab(binary),
+        pclntab=_pclntab(binary, copies.recommendation),
         symtab=symbols,
         dwarf=debug,
         dynamic=identity.dynamic(binary, found),
@@ -98,6 +97,8 @@ def _document(
         unknown=seen.unknown,
         unknown_bytes=seen.unknown_bytes,
         section_only_bytes=seen.section_only_bytes,
+        inlining=copies.totals,
+        inlined=copies.costliest,
     )
 
 
@@ -117,7 +118,7 @@ def _section(binary: Binary, section: Section) -> report.SectionRow:
     )
 
 
-def _pclntab(binary: Binary) -> report.PclntabInfo | None:
+def _pclntab(binary: Binary, recommendation: str | None) -> report.PclntabInfo | None:
     table = binary.maybe(pclntab.PARSER)
     if table is None:
         return None
@@ -134,6 +135,7 @@ def _pclntab(binary: Binary) -> report.PclntabInfo | None:
         magic_overwritten=header.magic_overwritten,
         text_start=placed.text[0] if placed else None,
         code_bytes=int(placed.size.sum()) if placed else None,
+        recommendation=recommendation,
     )
 
 
@@ -164,10 +166,31 @@ def _dwarf(binary: Binary) -> report.DwarfInfo | None:
 
 
 def _heaviest(binary: Binary, found: Packages | None) -> list[report.HeavyFunction]:
-    table: Pclntab | None = binary.maybe(pclntab.PARSER)
+    table = binary.maybe(pclntab.PARSER)
     if table is None or found is None:
         return []
-    return heaviest(table, found, table.funcs.size.astype("int64"), TOP)
+    return heaviest.heaviest(binary, found, table.funcs.size.astype("int64"), TOP)
+
+
+class _Copies(msgspec.Struct, frozen=True):
+    """What is told of inlining."""
+
+    totals: report.Inlining | None = None
+    costliest: list[report.InlinedFunction] = []
+    recommendation: str | None = None
+
+
+def _inlining(binary: Binary, owners: mapping.Owners) -> _Copies:
+    copies = binary.maybe(inlining.PARSER)
+    if copies is None:
+        return _Copies()
+    found = callees.callees(copies)
+    sorts = (sort for sort in binary.read(pcitems.PARSER) if sort.structure == pcitems.INLINED_NAMES)
+    totals = heaviest.totals(copies, found, sum(int((sort.ends - sort.starts).sum()) for sort in sorts))
+    advice = heaviest.recommendation(
+        totals, found, owners.modules, len(copies.table.data) if copies.table.inside else None
+    )
+    return _Copies(totals, heaviest.costliest(found, TOP), advice)
 
 
 def _universal(binary: Binary, asked: Question, progress: Progress) -> report.Inspection:

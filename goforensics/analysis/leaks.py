@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +21,21 @@ from goforensics.sections.dwarf_lines import LineStrings, file_names
 
 EXAMPLES = 3
 SCRIPTS = ".debug_gdb_scripts"
-Found = tuple[str, int, str]  # path, bytes of its text (inflated), where
+
+
+class Found(NamedTuple):
+    """One path as often as it is there.  `leakplaces` finds its offset."""
+
+    path: str
+    size: int  # bytes of its text, inflated
+    where: str
+    section: str  # that `at` is relative to, inflated; "" for the image
+    at: int  # where it is, or where what holds it begins; -1 if it must be looked for
+    length: int  # bytes of what holds it
+    unit: int  # DWARF: the compile unit; -1 for none
+
+
+Fields = tuple[str, int, str, str, int, int, int]  # a Found that is only counted: a large program has ten thousand
 
 
 class _Group(msgspec.Struct):
@@ -41,7 +57,7 @@ def leaks(binary: Binary, directories: dict[str, str]) -> Leaks:
     """Every absolute build-machine path, grouped by prefix; `directories` tells where packages' files are."""
     roots = roots_of(directories)
     groups: dict[tuple[str, PathKind], _Group] = {}
-    for (path, size, where), count in Counter(_paths(binary, roots)).items():
+    for (path, size, where), count in Counter(map(itemgetter(0, 1, 2), _paths(binary, roots))).items():
         if is_leak(path):
             groups.setdefault(classify(path, roots), _Group()).add(path, size, where, count)
     rows = [
@@ -61,7 +77,12 @@ def roots_of(directories: dict[str, str]) -> Roots:
     return Roots(goroot if is_leak(goroot) else None, main if is_leak(main) else None)
 
 
-def _paths(binary: Binary, roots: Roots) -> Iterator[Found]:
+def found(binary: Binary, roots: Roots) -> Iterator[Found]:
+    """Everything that may be a path, those that `is_leak` would not call one included."""
+    return map(Found._make, _paths(binary, roots))
+
+
+def _paths(binary: Binary, roots: Roots) -> Iterator[Fields]:
     yield from _filetab(binary)
     yield from _dwarf(binary)
     yield from _build(binary)
@@ -69,20 +90,23 @@ def _paths(binary: Binary, roots: Roots) -> Iterator[Found]:
     yield from _run_paths(binary.image)
 
 
-def _filetab(binary: Binary) -> Iterator[Found]:
+def _filetab(binary: Binary) -> Iterator[Fields]:
     table = binary.maybe(pclntab.PARSER)
-    for path in table.files if table else ():
-        yield path, _size(path), "filetab"
+    if table is None:
+        return
+    for path, at in zip(table.files, table.file_offsets.tolist(), strict=True):
+        size = _size(path)
+        yield path, size, "filetab", "", table.offset + at, size, -1
 
 
-def _dwarf(binary: Binary) -> Iterator[Found]:
+def _dwarf(binary: Binary) -> Iterator[Fields]:
     tables = binary.maybe(dwarf.PARSER)
     if tables is None:
         return
-    for unit in tables.units:
+    for number, unit in enumerate(tables.units):
         for text in (unit.comp_dir, unit.name):
             if text:
-                yield text, _size(text), "dwarf"
+                yield text, _size(text), "dwarf", "", -1, 0, number
     problems: list[str] = []
     try:
         yield from _line_names(binary.image, tables, problems)
@@ -92,49 +116,54 @@ def _dwarf(binary: Binary) -> Iterator[Found]:
     binary.image.problems += [Problem(".debug_line", 0, reason) for reason in problems]
 
 
-def _line_names(image: Image, tables: DwarfTables, problems: list[str]) -> Iterator[Found]:
+def _line_names(image: Image, tables: DwarfTables, problems: list[str]) -> Iterator[Fields]:
     parts = (dwarf.section_bytes(image, tables, name) for name in (".debug_line", ".debug_line_str", ".debug_str"))
     for entry in file_names(LineStrings(*parts), tables.units, image.order, problems):
-        yield entry.name, entry.size - 1, "dwarf"
+        size = entry.size - 1
+        yield entry.name, size, "dwarf", entry.where, entry.offset, size, entry.unit
 
 
-def _scripts(image: Image, tables: DwarfTables) -> Iterator[Found]:
+def _scripts(image: Image, tables: DwarfTables) -> Iterator[Fields]:
     """A type byte, then the path of a script for gdb, NUL-ended: see cmd/link/internal/ld/dwarf.go (writegdbscript)."""
+    at = 0
     for entry in dwarf.section_bytes(image, tables, SCRIPTS).split(b"\0"):
-        yield entry[1:].decode("utf-8", "backslashreplace"), len(entry) - 1, SCRIPTS
+        size = len(entry) - 1
+        yield entry[1:].decode("utf-8", "backslashreplace"), size, SCRIPTS, SCRIPTS, at + 1, size, -1
+        at += len(entry) + 1
 
 
-def _build(binary: Binary) -> Iterator[Found]:
+def _build(binary: Binary) -> Iterator[Fields]:
     info = binary.maybe(buildinfo.PARSER)
     if info is None:
         return
     for setting in info.mod.settings:
         for path in in_text(setting.value):
-            yield path, _size(path), f"buildinfo:{setting.key}"
+            yield path, _size(path), f"buildinfo:{setting.key}", "", setting.offset, setting.size, -1
     for module in info.mod.modules:
-        if module.replace:
-            yield module.replace.path, _size(module.replace.path), "buildinfo:replace"
+        swap = module.replace
+        if swap:
+            yield swap.path, _size(swap.path), "buildinfo:replace", "", swap.offset, swap.size, -1
 
 
-def _goroot(image: Image, roots: Roots) -> Iterator[Found]:
+def _goroot(image: Image, roots: Roots) -> Iterator[Fields]:
     """runtime.defaultGOROOT among the string constants: the root by itself, not the start of a file's path."""
     if roots.goroot is None:
         return
     needle = roots.goroot.encode()
     constants = [s for s in image.sections if s.role == "data" and not s.name.endswith(("gopclntab", "buildinfo"))]
-    for found in re.finditer(re.escape(needle) + rb"(?![/\\])", image.data):
-        if any(s.offset <= found.start() < s.offset + s.file_size for s in constants):
-            yield roots.goroot, len(needle), "rodata"
+    for hit in re.finditer(re.escape(needle) + rb"(?![/\\])", image.data):
+        if any(s.offset <= hit.start() < s.offset + s.file_size for s in constants):
+            yield roots.goroot, len(needle), "rodata", "", hit.start(), len(needle), -1
             return
 
 
-def _run_paths(image: Image) -> Iterator[Found]:
+def _run_paths(image: Image) -> Iterator[Fields]:
     try:
         dynamic = image.dynamic()
     except FormatError:
         return
     for where, paths in (("rpath", dynamic.rpath), ("runpath", dynamic.runpath)):
-        yield from ((path, _size(path), where) for path in paths)
+        yield from ((path, _size(path), where, "", -1, 0, -1) for path in paths)
 
 
 def _size(path: str) -> int:

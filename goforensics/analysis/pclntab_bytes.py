@@ -14,7 +14,7 @@ FUNCDATA = ("funcdata", "findfunctab")  # how structures begin that 1.26 moved i
 
 def holdings(source: Source) -> Holdings:
     """Every item with all its users.  FormatError if there is no pclntab."""
-    items = pcitems.items(source)
+    items = source.read(pcitems.PARSER)
     sizes = np.array([len(each.starts) for each in items], np.int64)
     base = np.cumsum(sizes) - sizes
     item = np.concatenate([each.item + first for each, first in zip(items, base.tolist(), strict=True)])

@@ -36,6 +36,7 @@ class Failure:
 
     path: str
     error: Exception
+    exit_code: int | None = None  # what it counts for, where the command knows better than the error
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ Examples:
   goforensics matrix . --flags release.toml --format markdown >> "$GITHUB_STEP_SUMMARY"
   goforensics matrix ./cmd/app --runs 20 -- --version
   goforensics matrix ./cmd/app --out builds -j 2
+  goforensics matrix ./cmd/app --levers --no-reproducible
   goforensics matrix . --format json | jq '.rows[] | {name, size: .measured.size}'
 
 \b
@@ -55,6 +56,12 @@ MOST_JOBS = 4  # the go command itself works in parallel
 @click.argument("package", metavar="PACKAGE")
 @click.argument("arguments", metavar="[-- ARGUMENTS...]", nargs=-1)
 @click.option("--flags", "file", metavar="FILE", help="Build these flag sets (TOML, see below) instead of the usual.")
+@click.option(
+    "--levers",
+    is_flag=True,
+    help="Build without inlining, without bounds checks and without optimization instead of the usual flag sets: what "
+    "each does to the pclntab.",
+)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="text", show_default=True)
 @click.option(
     "--runs",
@@ -88,6 +95,7 @@ def command(
     package: str,
     arguments: tuple[str, ...],
     file: str | None,
+    levers: bool,
     format_: str,
     runs: int,
     timeout: float,
@@ -103,8 +111,11 @@ def command(
     """
     from pathlib import Path
 
+    from goforensics.errors import UsageError
     from goforensics.matrix.builder import Options
 
+    if file and levers:
+        raise UsageError("--flags and --levers both say what to build; give one of them")
     options = Options(
         jobs=jobs or min(os.cpu_count() or 1, MOST_JOBS),
         runs=runs,
@@ -114,7 +125,7 @@ def command(
         out=Path(out).absolute() if out else None,
     )
     return Outcome(
-        results=_built(package, file, options, progress),
+        results=_built(package, file, levers, options, progress),
         format=FORMATS[format_],
         view=View(),
         inputs=[file] if file else [],
@@ -122,11 +133,11 @@ def command(
     )
 
 
-def _built(package: str, file: str | None, options: Options, progress: Progress) -> Iterator[Result]:
+def _built(package: str, file: str | None, levers: bool, options: Options, progress: Progress) -> Iterator[Result]:
     from goforensics.matrix.builder import matrix
-    from goforensics.matrix.flagsets import TABLE_OF_SETS, read
+    from goforensics.matrix.flagsets import LEVERS, TABLE_OF_SETS, read
 
-    sets = read(file) if file else TABLE_OF_SETS
+    sets = read(file) if file else LEVERS if levers else TABLE_OF_SETS
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     with progress(f"matrix {package}") as tell:

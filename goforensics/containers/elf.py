@@ -15,7 +15,7 @@ from elftools.construct import ConstructError
 from elftools.elf.structs import ELFStructs
 
 from goforensics.bytemap import Claims, Level
-from goforensics.containers.elf_dynamic import ElfDynamic
+from goforensics.containers.elf_dynamic import ElfDynamic, Import, VersionNeed
 from goforensics.containers.image import (
     Dynamic,
     Image,
@@ -167,6 +167,26 @@ class ElfImage(Image):
         """From PT_INTERP and PT_DYNAMIC, which the loader reads; section headers are not asked."""
         return self._dynamic.read()
 
+    def dynamic_tags(self) -> dict[int, list[int]]:
+        """Values by DT_* number, in the file's order.  FormatError if the dynamic segment does not lie in the file."""
+        return self._dynamic.tags()
+
+    def dynamic_texts(self, tag: str) -> list[tuple[str, int]]:
+        """The string of each such tag ("DT_NEEDED", "DT_RUNPATH", …) and its offset.  FormatError as `dynamic_tags`."""
+        return self._dynamic.texts(tag)
+
+    def interpreter(self) -> tuple[str, int] | None:
+        """PT_INTERP and its offset."""
+        return self._dynamic.interpreter_place()
+
+    def version_needs(self) -> list[VersionNeed]:
+        """The symbol versions that the file asks of libraries.  FormatError if the records cannot be read."""
+        return list(self._dynamic.needs())
+
+    def imports(self) -> list[Import]:
+        """The undefined dynamic symbols, with the version asked for.  FormatError if the tables cannot be read."""
+        return self._dynamic.imports()
+
     def relocations(self) -> Relocations:
         """R_*_RELATIVE of DT_RELA; REL and RELR keep the value in place."""
         return self._dynamic.relative()
@@ -191,7 +211,8 @@ class ElfImage(Image):
         fits = max(0, (len(self.data) - offset) // max(stride, 1))
         if stride < size or fits < count:
             reason = f"entries of {stride} bytes" if stride < size else f"{count} entries, {fits} lie in the file"
-            self.problems.append(Problem(name, offset, reason))
+            missing = 0 if stride < size else offset + count * stride - len(self.data)
+            self.problems.append(Problem(name, offset, reason, missing))
         if stride < size:
             return
         for i in range(min(count, fits)):
@@ -224,7 +245,7 @@ class ElfImage(Image):
             held = max(0, min(size, len(self.data) - offset))
             if held < size:
                 self.problems.append(
-                    Problem("program headers", offset, f"a segment of {size} bytes ends past the file")
+                    Problem("program headers", offset, f"a segment of {size} bytes ends past the file", size - held)
                 )
             access = "".join(letter if flags & bit else "-" for letter, bit in (("r", 4), ("w", 2), ("x", 1)))
             yield Segment(
@@ -244,7 +265,8 @@ class ElfImage(Image):
         in_file = 0 if raw["sh_type"] == "SHT_NOBITS" else size
         held = max(0, min(in_file, len(self.data) - raw["sh_offset"]))
         if held < in_file:
-            self.problems.append(Problem(name, raw["sh_offset"], f"a section of {in_file} bytes ends past the file"))
+            reason = f"a section of {in_file} bytes ends past the file"
+            self.problems.append(Problem(name, raw["sh_offset"], reason, in_file - held))
         loaded = bool(flags & 2)
         return Section(
             name=name,

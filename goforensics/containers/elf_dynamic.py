@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 from elftools.elf.enums import ENUM_D_TAG
 from numpy.typing import NDArray
@@ -17,6 +18,12 @@ from goforensics.errors import FormatError, require
 
 MAX_STRING = 4096  # PATH_MAX
 MAX_VERSIONS = 10_000  # version records read; a real file has tens
+MAX_SYMBOLS = 1 << 20  # dynamic symbols read
+WEAK = 2  # VER_FLG_WEAK: the loader only warns where the version is missing
+SYMBOL = {  # Elf64_Sym, Elf32_Sym
+    64: np.dtype([("name", "u4"), ("info", "u1"), ("other", "u1"), ("section", "u2"), ("value", "u8"), ("size", "u8")]),
+    32: np.dtype([("name", "u4"), ("value", "u4"), ("size", "u4"), ("info", "u1"), ("other", "u1"), ("section", "u2")]),
+}
 
 RELATIVE = {  # R_*_RELATIVE, as in Go's src/debug/elf/elf.go; architectures that use RELA
     "amd64": 8,
@@ -29,6 +36,25 @@ RELATIVE = {  # R_*_RELATIVE, as in Go's src/debug/elf/elf.go; architectures tha
 }
 
 
+class VersionNeed(msgspec.Struct, frozen=True):
+    """A symbol version that the file asks of a library (Elf_Vernaux)."""
+
+    library: str
+    version: str
+    offset: int  # of the version's name
+    index: int  # by which DT_VERSYM refers to it
+    weak: bool  # the loader only warns where it is missing
+
+
+class Import(msgspec.Struct, frozen=True):
+    """A symbol that another file has to define."""
+
+    name: str
+    offset: int  # of the name
+    version: str  # "" for any
+    library: str  # of the version, "" for any
+
+
 class ElfDynamic:
     """The dynamic segment of one image."""
 
@@ -39,31 +65,41 @@ class ElfDynamic:
 
     def interpreter(self) -> str | None:
         """PT_INTERP, the dynamic linker's path."""
+        place = self.interpreter_place()
+        return place[0] if place else None
+
+    def interpreter_place(self) -> tuple[str, int] | None:
+        """The same with its offset."""
         head = next((h for h in self._headers if h["p_type"] == "PT_INTERP"), None)
         if head is None:
             return None
-        return _text(bytes(self._image.data[head["p_offset"] : head["p_offset"] + min(head["p_filesz"], MAX_STRING)]))
+        start = head["p_offset"]
+        return _text(bytes(self._image.data[start : start + min(head["p_filesz"], MAX_STRING)])), start
 
     def read(self) -> Dynamic:
         """Everything that a report needs."""
-        tags = self._tags()
-        strings = self._strings(tags)
 
         def texts(name: str) -> tuple[str, ...]:
-            return tuple(_text(strings[at : at + MAX_STRING]) for at in tags.get(ENUM_D_TAG[name], ()))
+            return tuple(text for text, _ in self.texts(name))
 
         return Dynamic(
             interpreter=self.interpreter(),
             needed=texts("DT_NEEDED"),
             rpath=_split(texts("DT_RPATH")),
             runpath=_split(texts("DT_RUNPATH")),
-            versions=dict(self._versions(tags, strings)),
+            versions=self._versions(),
             soname=next(iter(texts("DT_SONAME")), None),
         )
 
+    def texts(self, name: str) -> list[tuple[str, int]]:
+        """The string of each such tag (DT_NEEDED, …) with its offset."""
+        tags = self.tags()
+        strings, base = self._strings(tags), self._strings_at(tags)
+        return [(_text(strings[at : at + MAX_STRING]), base + at) for at in tags.get(ENUM_D_TAG[name], ())]
+
     def relative(self) -> Relocations:
         """Addends of the R_*_RELATIVE entries of DT_RELA, by address."""
-        tags, kind = self._tags(), RELATIVE.get(self._image.goarch)
+        tags, kind = self.tags(), RELATIVE.get(self._image.goarch)
         table, size = (next(iter(tags.get(ENUM_D_TAG[name], ())), 0) for name in ("DT_RELA", "DT_RELASZ"))
         if not table or kind is None:
             return NO_RELOCATIONS
@@ -81,7 +117,7 @@ class ElfDynamic:
             name = {"PT_INTERP": "interpreter", "PT_DYNAMIC": "dynamic table"}.get(head["p_type"])
             if name is not None:
                 yield name, head["p_offset"], head["p_filesz"]
-        tags, pointer = self._tags(), self._image.pointer_size
+        tags, pointer = self.tags(), self._image.pointer_size
 
         def tag(name: str) -> int:
             return next(iter(tags.get(ENUM_D_TAG[name], ())), 0)
@@ -114,7 +150,7 @@ class ElfDynamic:
         buckets, chains = np.frombuffer(self._image.data[at : at + 8], f"{self._image.order}u4").tolist()
         return (buckets, chains) if 4 * (buckets + chains) <= len(self._image.data) else (0, 0)
 
-    def _tags(self) -> dict[int, list[int]]:
+    def tags(self) -> dict[int, list[int]]:
         """Values by tag, in file order, up to DT_NULL."""
         head = next((h for h in self._headers if h["p_type"] == "PT_DYNAMIC"), None)
         if head is None:
@@ -129,24 +165,70 @@ class ElfDynamic:
             tags.setdefault(tag, []).append(value)
         return tags
 
-    def _strings(self, tags: dict[int, list[int]]) -> bytes:
-        table, size = (next(iter(tags.get(ENUM_D_TAG[name], ())), 0) for name in ("DT_STRTAB", "DT_STRSZ"))
-        if not table:
-            return b""
-        at = self._image.offset_of(table)
-        require(at is not None, f"DT_STRTAB {table:#x} is not in the file", "dynamic strings", 0)
-        return bytes(self._image.data[at : (at or 0) + size])
+    def _versions(self) -> dict[str, tuple[str, ...]]:
+        """Versions by library, in the file's order."""
+        found: dict[str, tuple[str, ...]] = {}
+        for need in self.needs():
+            found[need.library] = (*found.get(need.library, ()), need.version)
+        return found
 
-    def _versions(self, tags: dict[int, list[int]], strings: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Per library the symbol versions that the file asks of it: the Verneed chain."""
+    def _strings_at(self, tags: dict[int, list[int]]) -> int:
+        """The offset of DT_STRTAB; 0 without one.  FormatError if it does not lie in the file."""
+        table = next(iter(tags.get(ENUM_D_TAG["DT_STRTAB"], ())), 0)
+        at = self._image.offset_of(table) if table else 0
+        require(at is not None, f"DT_STRTAB {table:#x} is not in the file", "dynamic strings", 0)
+        return at or 0
+
+    def _strings(self, tags: dict[int, list[int]]) -> bytes:
+        size = next(iter(tags.get(ENUM_D_TAG["DT_STRSZ"], ())), 0)
+        at = self._strings_at(tags)
+        return bytes(self._image.data[at : at + size]) if at else b""
+
+    def needs(self) -> Iterator[VersionNeed]:
+        """The Verneed chain: per library the symbol versions that the file asks of it."""
+        tags = self.tags()
         table = next(iter(tags.get(ENUM_D_TAG["DT_VERNEED"], ())), 0)
         at = self._image.offset_of(table) if table else None
         if at is None:
             return
+        strings, base = self._strings(tags), self._strings_at(tags)
         for need, here in self._chain(self._structs.Elf_Verneed, at, "vn_next"):
-            auxiliaries = self._chain(self._structs.Elf_Vernaux, here + need["vn_aux"], "vna_next")
-            names = tuple(_text(strings[a["vna_name"] : a["vna_name"] + MAX_STRING]) for a, _ in auxiliaries)
-            yield _text(strings[need["vn_file"] : need["vn_file"] + MAX_STRING]), names
+            library = _text(strings[need["vn_file"] : need["vn_file"] + MAX_STRING])
+            for one, _ in self._chain(self._structs.Elf_Vernaux, here + need["vn_aux"], "vna_next"):
+                name = one["vna_name"]
+                version = _text(strings[name : name + MAX_STRING])
+                yield VersionNeed(library, version, base + name, one["vna_other"], bool(one["vna_flags"] & WEAK))
+
+    def imports(self) -> list[Import]:
+        """The undefined symbols of DT_SYMTAB, each with the version that DT_VERSYM says."""
+        tags, image = self.tags(), self._image
+        table, versions, text = (
+            image.offset_of(next(iter(tags.get(ENUM_D_TAG[name], ())), 0))
+            for name in ("DT_SYMTAB", "DT_VERSYM", "DT_STRTAB")
+        )
+        if table is None or text is None:
+            return []
+        record = SYMBOL[image.bits].newbyteorder(image.order)
+        count = self._all_symbols(tags, table, text, record.itemsize)
+        rows = np.frombuffer(image.bytes_at(table, count * record.itemsize, "dynamic symbols"), record)
+        asked = np.zeros(count, np.int64)
+        if versions is not None:
+            raw = image.bytes_at(versions, 2 * count, "symbol versions")
+            asked = np.frombuffer(raw, f"{image.order}u2").astype(np.int64) & 0x7FFF
+        strings, needs = self._strings(tags), {need.index: need for need in self.needs()}
+        found = []
+        for row in np.flatnonzero((rows["section"] == 0) & (rows["name"] > 0) & (rows["name"] < len(strings))).tolist():
+            at, need = int(rows["name"][row]), needs.get(int(asked[row]))
+            name = _text(strings[at : at + MAX_STRING])
+            found.append(Import(name, text + at, need.version if need else "", need.library if need else ""))
+        return found
+
+    def _all_symbols(self, tags: dict[int, list[int]], table: int, strings: int, size: int) -> int:
+        """How many dynamic symbols there are: by DT_HASH, by the section, else up to the strings that follow."""
+        hashed = self._symbol_count(next(iter(tags.get(ENUM_D_TAG["DT_HASH"], ())), 0))
+        section = next((s.file_size // size for s in self._image.sections if s.offset == table and s.file_size), 0)
+        count = hashed or section or max(0, strings - table) // size
+        return min(count, MAX_SYMBOLS, (len(self._image.data) - table) // size)
 
     def _chain(self, structure: Any, at: int, following: str) -> Iterator[tuple[Any, int]]:
         """Records linked by forward distances, each with its offset."""

@@ -87,6 +87,7 @@ class Problem(msgspec.Struct, frozen=True):
     structure: str
     offset: int
     reason: str
+    missing: int = 0  # bytes that it should have and that lie behind the file's end
 
 
 class Image(ABC):

@@ -41,6 +41,7 @@ ZEROFILL = {1, 12, 18}  # section types without bytes in the file
 WRITE, EXECUTE = 2, 4  # VM_PROT_*
 METADATA = {"__unwind_info", "__eh_frame", "__got", "__la_symbol_ptr", "__nl_symbol_ptr", "__mod_init_func"}
 LC_SYMTAB, LC_DYSYMTAB, LC_ID_DYLIB, LC_LOAD_DYLINKER, LC_RPATH = 0x2, 0xB, 0xD, 0xE, 0x8000001C
+LC_UUID = 0x1B
 LC_SEGMENTS = {0x1, 0x19}
 LC_DYLD_INFO = {0x22, 0x80000022}
 LC_VERSION_MIN_IPHONEOS, LC_BUILD_VERSION, LC_DYLD_CHAINED_FIXUPS = 0x25, 0x32, 0x80000034
@@ -82,7 +83,8 @@ def macho_images(data: memoryview) -> Iterator[MachoImage]:
             broken.append(error)
             continue
         if offset + size > len(data):
-            image.problems.append(Problem("fat header", offset, f"a slice of {size} bytes ends past the file"))
+            reason, missing = f"a slice of {size} bytes ends past the file", offset + size - len(data)
+            image.problems.append(Problem("fat header", offset, reason, missing))
         found.append(image)
     if not found:
         raise broken[0]
@@ -133,11 +135,12 @@ class MachoImage(Image):
         self._end = self._header + size  # of the load commands
         self.goarch = CPUS.get(cpu, f"{cpu:#x}")
         self.purpose = PURPOSES.get(kind, "library")
+        self.flags = int(flags)  # MH_*
         self.position_independent = bool(flags & MH_PIE)
         return int(count)
 
-    def _problem(self, structure: str, offset: int, reason: str) -> None:
-        self.problems.append(Problem(structure, self.base + offset, reason))
+    def _problem(self, structure: str, offset: int, reason: str, missing: int = 0) -> None:
+        self.problems.append(Problem(structure, self.base + offset, reason, missing))
 
     def _load_commands(self, count: int) -> Iterator[tuple[int, int, int]]:
         """(command, offset, size) of each load command that lies in the file."""
@@ -167,7 +170,7 @@ class MachoImage(Image):
         """How many of `size` bytes at `offset` the file holds; a problem if not all."""
         held = max(0, min(size, len(self.data) - offset))
         if held < size:
-            self._problem(name, min(offset, len(self.data)), f"{size} bytes end past the file")
+            self._problem(name, min(offset, len(self.data)), f"{size} bytes end past the file", size - held)
         return held
 
     def _segment(self, raw: MachoSegment) -> Segment:
@@ -230,6 +233,11 @@ class MachoImage(Image):
             end, strings_end = table.offset + table.count * self._nlist, table.strings_offset + table.strings_size
             parts = [("symtab", table.offset, end), ("strtab", table.strings_offset, strings_end)]
             yield _claims("macho.symbols", "__LINKEDIT", parts, "symbol table", "symbols")
+
+    @property
+    def load_commands(self) -> list[tuple[int, int, int]]:
+        """(LC_*, offset, size) of each load command that lies in the file, in its order."""
+        return self._commands
 
     def commands(self) -> frozenset[int]:
         """The kinds of load commands (LC_*) that there are."""

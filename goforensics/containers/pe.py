@@ -60,6 +60,7 @@ class PeImage(Image):
         self._file_header()
         head = parse_pe(data[: self._section_table + SECTION_HEADER * self._count])
         self.image_base, self._headers_size, self._directories = head.image_base, head.size, head.directories
+        self.dll_flags = head.dll_flags
         self._raw = [self._clipped(section) for section in head.sections]
         self.entry = self._address(head.entry) if head.entry else 0
         moves = head.dll_flags & DYNAMIC_BASE and self._relocatable
@@ -94,13 +95,26 @@ class PeImage(Image):
         """(RVA, size) of a data directory; zeros if there is none."""
         return self._directories[index] if index < len(self._directories) else (0, 0)
 
+    def certificates(self) -> tuple[int, int]:
+        """Offset and size, as stated, of the attribute certificate table, which holds a signature; zeros if none."""
+        return self._directory(CERTIFICATES)
+
+    @property
+    def optional_header(self) -> int:
+        """The offset of the optional header."""
+        return self._pe + FILE_HEADER
+
+    def directory_offset(self, index: int) -> int:
+        """The offset of the entry of a data directory, which may lie behind the last one that there is."""
+        return self.optional_header + (112 if self.bits == 64 else 96) + 8 * index
+
     def _clipped(self, section: PeSection) -> tuple[PeSection, str, int, int]:
         """(the header, its whole name, offset, bytes that the file holds)."""
         offset, size = section.offset, section.size
         held = max(0, min(size, len(self.data) - offset)) if offset else 0
         name = self._long_name(section.name)
         if held < size and offset:
-            self.problems.append(Problem(name, offset, f"a section of {size} bytes ends past the file"))
+            self.problems.append(Problem(name, offset, f"a section of {size} bytes ends past the file", size - held))
         return section, name, offset, held
 
     def _long_name(self, raw: bytes) -> str:

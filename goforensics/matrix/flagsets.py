@@ -62,6 +62,17 @@ TABLE_OF_SETS = (
     FlagSet("-tags=netgo,osusergo", ("-tags=netgo,osusergo",)),
 )
 
+STRIPPED = ("-s", "-w")
+LEVERS = (  # what of a user's flags changes the pclntab; the rest of the file without symbols, to see what it is of
+    FlagSet(DEFAULT),
+    FlagSet("-s -w", ldflags=STRIPPED),
+    FlagSet("-trimpath -s -w", ("-trimpath",), STRIPPED),
+    FlagSet("-gcflags=all=-l -s -w", ("-gcflags=all=-l",), STRIPPED),
+    FlagSet("-gcflags=all=-B -s -w", ("-gcflags=all=-B",), STRIPPED),
+    FlagSet("-gcflags='all=-l -B' -s -w", ("-gcflags=all=-l -B",), STRIPPED),
+    FlagSet("-gcflags='all=-N -l' -s -w", ("-gcflags=all=-N -l",), STRIPPED),
+)
+
 
 def read(path: str | Path) -> tuple[FlagSet, ...]:
     """The flag sets of a TOML file: one table [[set]] each, with flags, ldflags, env, and a name.

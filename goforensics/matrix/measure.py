@@ -16,7 +16,7 @@ from goforensics.matrix.compressed import gzip_size, zstd_size
 from goforensics.matrix.gocommand import Go, complaint
 from goforensics.report_compare import Rung
 from goforensics.report_matrix import Measured
-from goforensics.sections import dwarf
+from goforensics.sections import dwarf, pclntab
 
 TRACES = "panic traces file:line"
 NM_LIMIT = 600.0  # seconds
@@ -43,6 +43,7 @@ def _read(bare: Measured, binary: Binary, symbols: int | None, notes: list[str])
     owners = mapping.owners(binary)
     found = leaks(binary, owners.packages.directory if owners.packages else {})
     rungs, linked = ladder(binary), _linking(binary, notes)
+    table = binary.maybe(pclntab.PARSER)
     return Measured(
         size=bare.size,
         sha256=bare.sha256,
@@ -50,6 +51,7 @@ def _read(bare: Measured, binary: Binary, symbols: int | None, notes: list[str])
         zstd_size=bare.zstd_size,
         symbols=symbols,
         dwarf_bytes=_dwarf(binary, notes),
+        pclntab_bytes=len(table.data) if table else None,
         ladder=rungs,
         linking=linked[0],
         interpreter=linked[1],

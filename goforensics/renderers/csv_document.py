@@ -16,10 +16,11 @@ from itertools import islice
 import msgspec
 
 from goforensics.errors import UsageError
-from goforensics.renderers import View
+from goforensics.renderers import View, csv_pcdata
 from goforensics.renderers.plain import plain
 from goforensics.report import ByteMapDocument, Document, MapRow
 from goforensics.report_compare import Comparison
+from goforensics.report_pcdata import Pcdata
 
 BATCH = 8192  # rows in one piece of text
 COMPARED = ("before_file", "after_file", "table", "name", "change", "before", "after", "delta", "was", "evidence")
@@ -36,6 +37,9 @@ def render(documents: Iterable[Document], many: bool, view: View) -> Iterator[st
         elif isinstance(document, Comparison):
             yield ",".join(COMPARED) + "\n"
             yield from _pieces(_compared(document, cells))
+        elif isinstance(document, Pcdata):
+            yield from _pieces(iter([[cells[name] for name in csv_pcdata.head(document)]]))
+            yield from _pieces(csv_pcdata.rows(document, cells.__getitem__))
         else:
             raise UsageError("only rows can be written as CSV; --format json has everything")
 

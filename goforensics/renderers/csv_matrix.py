@@ -14,7 +14,10 @@ from goforensics.renderers.plain import plain
 from goforensics.report import Document
 from goforensics.report_matrix import BuildMatrix, MatrixRow, Measured
 
-FIGURES = ("size", "saved", "gzip_size", "zstd_size", "symbols", "dwarf_bytes", "leaked_paths", "leaked_bytes")
+FIGURES = (
+    *("size", "saved", "gzip_size", "zstd_size", "symbols", "dwarf_bytes"),
+    *("pclntab_bytes", "leaked_paths", "leaked_bytes"),
+)
 WORDS = ("linking", "sha256", "file")
 PREDICTED = ("size", "exact", "bound", "difference", "held", "declined")
 TIMES = ("median", "spread", "difference", "difference_spread", "exit_code", "reason")

@@ -68,8 +68,8 @@ def _head(document: BuildMatrix) -> Iterator[str]:
 
 def _table(document: BuildMatrix) -> Iterator[str]:
     zstd = [f"zstd -{document.zstd_level}"] if document.zstd_level else []
-    head = ["flags", "size", "change", f"gzip -{document.gzip_level}", *zstd, "predicted - actual", "`nm` symbols"]
-    head += ["DWARF", *TOOLS, "linking", "leaked paths", "reproducible"]
+    head = ["flags", "size", "change", "pclntab", f"gzip -{document.gzip_level}", *zstd]
+    head += ["predicted - actual", "`nm` symbols", "DWARF", *TOOLS, "linking", "leaked paths", "reproducible"]
     left = {"flags", *TOOLS, "linking", "reproducible"}
     yield _row(head)
     yield _row(["---" if name in left else "---:" for name in head])
@@ -91,7 +91,7 @@ def _cells(row: MatrixRow, zstd: bool) -> list[str]:
     works = [ability(measured, name) for name in TOOLS]
     rest = [measured.linking or "?", number(measured.leaked_paths), reproducible(row.reproducible)]
     return [
-        *(number(measured.size), saving(measured), *packed, foretold),
+        *(number(measured.size), saving(measured), number(measured.pclntab_bytes), *packed, foretold),
         *(number(measured.symbols), number(measured.dwarf_bytes), *works, *rest),
     ]
 

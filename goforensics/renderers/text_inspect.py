@@ -20,6 +20,7 @@ from goforensics.renderers.text_tables import (
     size,
     text,
     verdicts,
+    wrapped,
 )
 from goforensics.renderers.text_verdicts import KINDS, findings
 from goforensics.report import HeavyFunction, Inspection, Module, UnknownRange
@@ -33,7 +34,18 @@ SECTIONS = 40
 def parts(document: Inspection, view: View) -> Iterator[RenderableType]:
     """The report in its parts, leaving out those of which the document has nothing."""
     yield Group(_identity(document), verdicts(findings(document), view))
-    tables = (text_sizes.parts, _pclntab, _leaks, _heaviest, _reclaimable, _build, _sections, _evidence, _unread)
+    tables = (
+        text_sizes.parts,
+        _pclntab,
+        _leaks,
+        _heaviest,
+        _inlined,
+        _reclaimable,
+        _build,
+        _sections,
+        _evidence,
+        _unread,
+    )
     for table in tables:
         yield from table(document, view)
     for image in document.slices[1:]:  # the first is what the parts above told of
@@ -83,7 +95,8 @@ def _pclntab(document: Inspection, view: View) -> Iterator[RenderableType]:
     where = f"in {table.section}" if table.section else f"without a section, at {table.offset:#x}"
     note = f"{count(table.functions, 'function')}, {count(table.files, 'file')}; layout of Go {table.layout}, {where}"
     share = f"pclntab, {percent(table.size, document.file.size)} of the file"
-    yield section(share, shares(rows, table.size, view.top), note=note)
+    advice = [wrapped(f"→ {table.recommendation}", "bold")] if table.recommendation else []
+    yield section(share, shares(rows, table.size, view.top), *advice, note=note)
 
 
 def _leaks(document: Inspection, view: View) -> Iterator[RenderableType]:
@@ -117,6 +130,19 @@ def _ranking(
     for row in sorted(rows, key=weight, reverse=True)[: min(HEAVIEST, view.top)]:
         table.add(row.function, row.pclntab_bytes, row.pcdata_bytes, row.shared_bytes, row.code_bytes)
     yield section(title, table, note="its own bytes; shared: tables that others use too, in full")
+
+
+def _inlined(document: Inspection, view: View) -> Iterator[RenderableType]:
+    rows = document.inlined[: min(HEAVIEST, view.top)]
+    if not rows:
+        return
+    table = Listing("<", ">", ">", ">", ">")
+    table.add("inlined function", "copies", "code", "inline trees", "InlTreeIndex", style="dim")
+    for row in rows:
+        table.add(row.function, row.copies, row.code_bytes, row.node_bytes, row.index_bytes)
+    yield section(
+        "Costliest inlined functions", table, note="all copies together; goforensics pcdata --by inlined has all"
+    )
 
 
 def _reclaimable(document: Inspection, view: View) -> Iterator[RenderableType]:

@@ -68,15 +68,15 @@ def _findings(document: BuildMatrix) -> Iterator[Verdict]:
 
 
 def _sizes(document: BuildMatrix, rows: Rows) -> Listing:
-    table = Listing("<", ">", ">", ">", ">", "<")
+    table = Listing("<", ">", ">", ">", ">", ">", "<")
     zstd = f"zstd -{document.zstd_level}" if document.zstd_level else ""
-    head = ("flags", "size", "", f"gzip -{document.gzip_level}", zstd, "predicted - actual")
+    head = ("flags", "size", "", "pclntab", f"gzip -{document.gzip_level}", zstd, "predicted - actual")
     table.add(*head, style="dim")
     for row, measured in rows:
         packed = number(measured.zstd_size) if zstd else ""
         foretold = "" if row.name == document.default else predicted(row.prediction)
         style = "bold" if document.recommended and row.name == document.recommended.row else ""
-        cells = (measured.size, saving(measured), measured.gzip_size, packed, foretold)
+        cells = (measured.size, saving(measured), number(measured.pclntab_bytes), measured.gzip_size, packed, foretold)
         table.add(row.name, *cells, style=style)
     return table
 

@@ -9,12 +9,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from goforensics.sections import functions
 from goforensics.sections.arrays import Offsets
+from goforensics.sections.protocol import Source
 
 X86 = ("amd64", "386")
 CALL = 0xE8  # and four bytes of distance, which counts from behind them
 BRANCH, LINKED = 0b000101, 0b100101  # arm64: b and bl, the upper 6 bits
+MACHINES = (*X86, "arm64")
 STEP = 1 << 22  # bytes of code looked at together
+
+
+def count(source: Source, targets: NDArray[np.uint64]) -> int | None:
+    """Calls in Go's text of any of the addresses `targets` (k,); None on a machine whose calls are not known here.
+
+    FormatError if there is no pclntab, or nothing says where the text begins.
+    """
+    image, (low, high) = source.image, source.read(functions.PARSER).text
+    offset = image.offset_of(low)
+    if image.goarch not in MACHINES or offset is None:
+        return None
+    code = np.frombuffer(image.data[offset : offset + max(high - low, 0)], np.uint8)
+    return int(np.count_nonzero(np.isin(calls(image.goarch, code, low)[1], targets.astype(np.int64))))
 
 
 def calls(goarch: str, code: NDArray[np.uint8], address: int) -> tuple[Offsets, Offsets]:

@@ -15,15 +15,18 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from goforensics.errors import FormatError
-from goforensics.sections import funcdata, inltree, pclntab, pcparts
+from goforensics.sections import funcdata, inlined, inltree, pclntab, pcparts
 from goforensics.sections.arrays import Offsets, spread, string_ends
 from goforensics.sections.inltree import affordable
 from goforensics.sections.pclntab import Pclntab
 from goforensics.sections.pctables import SLOTS
-from goforensics.sections.protocol import Source
+from goforensics.sections.protocol import Parser, Source
 from goforensics.sets import distinct
 
 PCFILE = SLOTS.index("pcfile")
+MOST_SLOTS = 32  # told apart; no release has had more than eight, a broken record can have a million
+SEVERAL = "pctab/several slots"
+INLINED_NAMES = "funcnametab/inlined only"
 NOBODY = np.empty(0, np.int64)
 Pairs = tuple[Offsets, Offsets]  # (r,) functions and (r,) what each of them uses
 
@@ -36,9 +39,10 @@ class Items(msgspec.Struct, frozen=True):
     ends: Offsets  # (i,)
     owner: Offsets  # (r,) functions, as rows of Pclntab.funcs; one that uses an item twice is there twice
     item: Offsets  # (r,) which item
+    slot: Offsets | None = None  # (r,) of pc-value tables: as which each is used, an index into SLOTS or 3 + k
 
 
-def items(source: Source) -> list[Items]:
+def decode(source: Source) -> list[Items]:
     """Every item, sort by sort.
 
     FormatError if there is no pclntab.  Function data and findfunctab are left out where no moduledata tells where
@@ -78,7 +82,8 @@ def _some(sort: Items, rows: NDArray[np.bool_], structure: str) -> Items:
     """The items of which `rows` (i,) is true, with their uses."""
     number = np.cumsum(rows) - 1
     mine = rows[sort.item]
-    return Items(structure, sort.starts[rows], sort.ends[rows], sort.owner[mine], number[sort.item[mine]])
+    slot = sort.slot if sort.slot is None else sort.slot[mine]
+    return Items(structure, sort.starts[rows], sort.ends[rows], sort.owner[mine], number[sort.item[mine]], slot)
 
 
 def _join(left: Offsets, right: Offsets, limit: int) -> Pairs:
@@ -117,14 +122,16 @@ def _rows(table: Pclntab) -> Offsets:
 def _tables(table: Pclntab) -> Iterator[Items]:
     """pctab: the tables that are used in one slot only, slot by slot; those used in several; the byte before them."""
     uses = table.tables
-    every = Items("", uses.start, uses.end, uses.owner, uses.table)
-    low, high = np.full(len(uses.start), uses.slot.max(initial=0)), np.zeros(len(uses.start), np.int64)
-    np.minimum.at(low, uses.table, uses.slot)
-    np.maximum.at(high, uses.table, uses.slot)
+    used = np.minimum(uses.slot, MOST_SLOTS)
+    every = Items("", uses.start, uses.end, uses.owner, uses.table, used)
+    low, high = np.full(len(uses.start), MOST_SLOTS), np.zeros(len(uses.start), np.int64)
+    np.minimum.at(low, uses.table, used)
+    np.maximum.at(high, uses.table, used)
     for slot in distinct(low).tolist():
         name = SLOTS[slot] if slot < len(SLOTS) else f"pcdata {slot - len(SLOTS)}"
+        name += " and above" if slot == MOST_SLOTS else ""
         yield _some(every, (low == slot) & (high == slot), f"pctab/{name}")
-    yield _some(every, low != high, "pctab/several slots")
+    yield _some(every, low != high, SEVERAL)
     if "pctab" in table.header.tables:  # no table begins with the first byte: offset 0 is for none
         first = np.array([table.header.tables["pctab"]])
         yield Items("pctab/unused", first, first + 1, NOBODY, NOBODY)
@@ -145,7 +152,7 @@ class _Names:
         node, name = self._inlined()
         reached = _marked(name, len(self.starts))
         inlined = Items("", self.starts, self.ends, node, name)
-        yield _some(inlined, reached & ~named, "funcnametab/inlined only")
+        yield _some(inlined, reached & ~named, INLINED_NAMES)
         yield _some(inlined, ~reached & ~named, "funcnametab/unused")
 
     def _of(self, at: Offsets) -> Pairs:
@@ -156,13 +163,9 @@ class _Names:
 
     def _inlined(self) -> Pairs:
         try:
-            trees, blobs = self.source.read(inltree.PARSER), self.source.read(funcdata.PARSER)
+            nodes = self.source.read(inlined.PARSER)
         except FormatError:
             return NOBODY, NOBODY
-        size = np.zeros(len(trees.tree), np.int64)
-        mine = blobs.kind[blobs.blob] == funcdata.TREE
-        size[blobs.owner[mine]] = blobs.size[blobs.blob[mine]]
-        nodes = trees.nodes(np.minimum(size // trees.shape.size, trees.count))
         rows, name = self._of(nodes.name)
         return nodes.owner[rows], name
 
@@ -310,3 +313,6 @@ def _funcdata(source: Source) -> Iterator[Items]:
     for kind in distinct(blobs.kind).tolist():
         name = funcdata.KINDS[kind] if kind >= 0 else "unknown"
         yield _some(every, blobs.kind == kind, f"funcdata/{name}")
+
+
+PARSER = Parser("pclntab.items", decode)

@@ -1,0 +1,1 @@
+"""The audit: rules held against files, their drafts made findings."""
