@@ -24,7 +24,6 @@ LAYERS = [  # a module may import from the lines above its own
         "sections.dwarf_reader",
         "sections.region",
         "sections.codepadding",
-        "sections.calls",
         "sections.code_x86",
         "sections.code_risc",
     ),
