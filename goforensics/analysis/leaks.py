@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,10 +18,13 @@ from goforensics.errors import FormatError
 from goforensics.report import LeakGroup, Leaks, PathKind
 from goforensics.sections import buildinfo, dwarf, pclntab
 from goforensics.sections.dwarf import DwarfTables
-from goforensics.sections.dwarf_lines import LineStrings, file_names
+from goforensics.sections.dwarf_lines import LineStrings, file_names, name_counts
 
 EXAMPLES = 3
 SCRIPTS = ".debug_gdb_scripts"
+DWARF = "dwarf"
+T = TypeVar("T")
+SHOWN = itemgetter(0, 1, 2)  # of a Found: path, bytes, where
 
 
 class Found(NamedTuple):
@@ -57,7 +61,7 @@ def leaks(binary: Binary, directories: dict[str, str]) -> Leaks:
     """Every absolute build-machine path, grouped by prefix; `directories` tells where packages' files are."""
     roots = roots_of(directories)
     groups: dict[tuple[str, PathKind], _Group] = {}
-    for (path, size, where), count in Counter(map(itemgetter(0, 1, 2), _paths(binary, roots))).items():
+    for (path, size, where), count in _counted(binary, roots).items():
         if is_leak(path):
             groups.setdefault(classify(path, roots), _Group()).add(path, size, where, count)
     rows = [
@@ -79,15 +83,17 @@ def roots_of(directories: dict[str, str]) -> Roots:
 
 def found(binary: Binary, roots: Roots) -> Iterator[Found]:
     """Everything that may be a path, those that `is_leak` would not call one included."""
-    return map(Found._make, _paths(binary, roots))
+    lines = _in_lines(binary, _line_names)
+    return map(Found._make, chain(_filetab(binary), _units(binary), lines, _others(binary, roots)))
 
 
-def _paths(binary: Binary, roots: Roots) -> Iterator[Fields]:
-    yield from _filetab(binary)
-    yield from _dwarf(binary)
-    yield from _build(binary)
-    yield from _goroot(binary.image, roots)
-    yield from _run_paths(binary.image)
+def _counted(binary: Binary, roots: Roots) -> Counter[tuple[str, int, str]]:
+    """How often each (path, bytes, where) is in the file."""
+    total = Counter(map(SHOWN, chain(_filetab(binary), _units(binary))))
+    for name, size, count in _in_lines(binary, _line_counts):
+        total[name, size - 1, DWARF] += count
+    total.update(map(SHOWN, _others(binary, roots)))
+    return total
 
 
 def _filetab(binary: Binary) -> Iterator[Fields]:
@@ -99,34 +105,57 @@ def _filetab(binary: Binary) -> Iterator[Fields]:
         yield path, size, "filetab", "", table.offset + at, size, -1
 
 
-def _dwarf(binary: Binary) -> Iterator[Fields]:
+def _units(binary: Binary) -> Iterator[Fields]:
     tables = binary.maybe(dwarf.PARSER)
-    if tables is None:
-        return
-    for number, unit in enumerate(tables.units):
+    for number, unit in enumerate(tables.units if tables else ()):
         for text in (unit.comp_dir, unit.name):
             if text:
-                yield text, _size(text), "dwarf", "", -1, 0, number
-    problems: list[str] = []
+                yield text, _size(text), DWARF, "", -1, 0, number
+
+
+def _in_lines(binary: Binary, read: Callable[[LineStrings, DwarfTables, str, list[str]], Iterator[T]]) -> Iterator[T]:
+    """What `read` makes of the line programs; its complaints are the image's."""
+    tables, problems = binary.maybe(dwarf.PARSER), list[str]()
+    if tables is None:
+        return
+    image = binary.image
     try:
-        yield from _line_names(binary.image, tables, problems)
-        yield from _scripts(binary.image, tables)
+        parts = (dwarf.section_bytes(image, tables, name) for name in (".debug_line", ".debug_line_str", ".debug_str"))
+        yield from read(LineStrings(*parts), tables, image.order, problems)
     except FormatError as error:
         problems.append(error.reason)
-    binary.image.problems += [Problem(".debug_line", 0, reason) for reason in problems]
+    image.problems += [Problem(".debug_line", 0, reason) for reason in problems]
 
 
-def _line_names(image: Image, tables: DwarfTables, problems: list[str]) -> Iterator[Fields]:
-    parts = (dwarf.section_bytes(image, tables, name) for name in (".debug_line", ".debug_line_str", ".debug_str"))
-    for entry in file_names(LineStrings(*parts), tables.units, image.order, problems):
+def _line_names(strings: LineStrings, tables: DwarfTables, order: str, problems: list[str]) -> Iterator[Fields]:
+    for entry in file_names(strings, tables.units, order, problems):
         size = entry.size - 1
-        yield entry.name, size, "dwarf", entry.where, entry.offset, size, entry.unit
+        yield entry.name, size, DWARF, entry.where, entry.offset, size, entry.unit
 
 
-def _scripts(image: Image, tables: DwarfTables) -> Iterator[Fields]:
+def _line_counts(
+    strings: LineStrings, tables: DwarfTables, order: str, problems: list[str]
+) -> Iterator[tuple[str, int, int]]:
+    for (name, size), count in name_counts(strings, tables.units, order, problems).items():
+        yield name, size, count
+
+
+def _others(binary: Binary, roots: Roots) -> Iterator[Fields]:
+    yield from _scripts(binary)
+    yield from _build(binary)
+    yield from _goroot(binary.image, roots)
+    yield from _run_paths(binary.image)
+
+
+def _scripts(binary: Binary) -> Iterator[Fields]:
     """A type byte, then the path of a script for gdb, NUL-ended: see cmd/link/internal/ld/dwarf.go (writegdbscript)."""
-    at = 0
-    for entry in dwarf.section_bytes(image, tables, SCRIPTS).split(b"\0"):
+    tables, at = binary.maybe(dwarf.PARSER), 0
+    try:
+        raw = dwarf.section_bytes(binary.image, tables, SCRIPTS) if tables else b""
+    except FormatError as error:
+        binary.image.problems.append(Problem(SCRIPTS, 0, error.reason))
+        return
+    for entry in raw.split(b"\0"):
         size = len(entry) - 1
         yield entry[1:].decode("utf-8", "backslashreplace"), size, SCRIPTS, SCRIPTS, at + 1, size, -1
         at += len(entry) + 1

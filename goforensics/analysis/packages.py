@@ -18,6 +18,7 @@ from goforensics.sections.arrays import Offsets, string_ends, strings
 from goforensics.sections.pclntab import Pclntab
 
 Codes = NDArray[np.int32]
+BEHIND = re.compile(r"[\[({ ]")  # what may follow a package and a name
 GENERATED = ("type:.", "type..", "go:", "go.(")  # symbols that the compiler or the linker makes up
 EQUALITY = re.compile(r"type[:.]\.(?:eq|hash)\.(.*)", re.DOTALL)
 ELEMENT = re.compile(r"^(?:\*|\[[^\]]*\])+")  # of pointers and arrays; 1.18's pclntab writes [...] for a length
@@ -102,14 +103,14 @@ def package_of(symbol: str) -> str:
         return package_of(ELEMENT.sub("", made[1]))
     if symbol.startswith(GENERATED):
         return ""
-    head = re.split(r"[\[({ ]", symbol, maxsplit=1)[0]
+    head = BEHIND.split(symbol, maxsplit=1)[0]
     dot = head.find(".", head.rfind("/") + 1)
     return path_of(head[:dot]) if dot > 0 else ""
 
 
 def path_of(prefix: str) -> str:
     """An import path from a symbol's prefix: %2e is a dot."""
-    return ESCAPE.sub(lambda m: chr(int(m[1], 16)), prefix)
+    return prefix if "%" not in prefix else ESCAPE.sub(lambda m: chr(int(m[1], 16)), prefix)
 
 
 def spans(data: NDArray[np.uint8], start: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cached_property
 
 import msgspec
 
@@ -34,7 +35,7 @@ IMPLIES = (1, 22)  # the release in which -s came to imply -w, unless -w=0 is to
 VALUES = {"": True, "=1": True, "=true": True, "=0": False, "=false": False}
 
 
-class Now(msgspec.Struct, frozen=True):
+class Now(msgspec.Struct, frozen=True, dict=True):
     """The file in hand, as far as flags change it."""
 
     image: Image
@@ -48,6 +49,11 @@ class Now(msgspec.Struct, frozen=True):
     ldflags: tuple[str, ...]
     build_id: int  # bytes of Go's
     root: int | None  # the address of the default GOROOT's string by its symbol
+
+    @cached_property
+    def renamed(self) -> list[str]:
+        """What -trimpath calls each source file, in the order of the table.  Declined where that cannot be told."""
+        return trimmed.renamed(self.table, self.info.mod)
 
 
 def now(binary: Binary) -> Now:
@@ -200,8 +206,7 @@ def _pclntab(have: Now) -> Part:
     address = have.image.address_of(have.table.offset)
     if address is None:
         raise Declined("the table of functions is not loaded")
-    names = trimmed.renamed(have.table, have.info.mod)
-    return Part(address, len(have.table.data), relaid.size(have.image, have.table, names))
+    return Part(address, len(have.table.data), relaid.size(have.image, have.table, have.renamed))
 
 
 def _root_string(have: Now) -> Part | None:
@@ -236,4 +241,4 @@ def _gdb_scripts(have: Now) -> int:
 
 def names_of(have: Now) -> dict[str, str]:
     """What -trimpath calls each source file, by its name now.  Declined where that cannot be told."""
-    return dict(zip(have.table.files, trimmed.renamed(have.table, have.info.mod), strict=True))
+    return dict(zip(have.table.files, have.renamed, strict=True))

@@ -7,6 +7,7 @@ Source of truth: DWARF 5, section 6.2.4; Go's src/debug/dwarf/line.go (LineReade
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -20,6 +21,8 @@ from goforensics.sections.dwarf_reader import LONGEST, Budget, Reader, string_at
 from goforensics.sections.dwarf_units import Unit
 from goforensics.sections.search import text
 
+Counted = tuple[str, int]  # a name, its bytes with the NUL
+Formats = tuple[tuple[int, int], ...]
 LINE = ".debug_line"
 LNCT_PATH, LNCT_DIRECTORY = 1, 2
 FORM_STRING, FORM_UDATA = 0x08, 0x0F
@@ -86,6 +89,59 @@ def file_names(strings: LineStrings, units: Iterable[Unit], order: str, problems
             problems.append(str(error))
 
 
+def name_counts(strings: LineStrings, units: Iterable[Unit], order: str, problems: list[str]) -> Counter[Counted]:
+    """How often each name is in the headers, with its bytes: what `file_names` finds, in a fifth of the time.
+
+    Go's own programs are counted as bytes, a header at a time.
+    """
+    first = {unit.stmt_list: unit for unit in reversed(list(units)) if unit.stmt_list is not None}
+    plain, others, budget = Counter[bytes](), list[Unit](), Budget()
+    for unit in reversed(first.values()):
+        try:
+            plain.update(_raw_names(strings, unit, order, budget))
+        except FormatError:
+            others.append(unit)
+    found = Counter({(text(raw), len(raw) + 1): count for raw, count in plain.items()})
+    found.update((name.name, name.size) for name in file_names(strings, others, order, problems))
+    return found
+
+
+def _raw_names(strings: LineStrings, unit: Unit, order: str, budget: Budget) -> list[bytes]:
+    """The names of a program whose tables are as Go writes them.  FormatError for any other: it is read in full."""
+    reader = Reader(strings.line, order, LINE, unit.stmt_list or 0)
+    if _header(reader, unit).version != 5:
+        raise reader.error("tables of an earlier DWARF")
+    directories, files = _raw_table(reader, budget), _raw_table(reader, budget)
+    if max((entry[2] for entry in files), default=b"") >= bytes([min(len(directories), 255)]):
+        raise reader.error("a directory that is not there")
+    return [entry[1] for entry in (*directories, *files)]
+
+
+def _raw_table(reader: Reader, budget: Budget) -> list[re.Match[bytes]]:
+    """The entries of the table at the reader."""
+    formats, count = _description(reader)
+    if formats not in PLAIN:
+        raise reader.error("entries with other fields")
+    start = reader.offset
+    entries = list(islice(PLAIN[formats].finditer(reader.raw, start, reader.end), count))
+    size = sum(len(entry[0]) for entry in entries)
+    if len(entries) < count or (entries and entries[-1].end() != start + size):
+        raise reader.error("entries that are longer, or broken")
+    budget.step(LINE, start, 3 * count)
+    budget.keep(size, LINE, start)
+    reader.offset += size
+    return entries
+
+
+def _description(reader: Reader) -> tuple[Formats, int]:
+    """What a table of DWARF 5 says of its entries: (kind of content, form) of each field, and how many there are."""
+    formats = tuple((reader.uleb(), reader.uleb()) for _ in range(reader.number(1)))
+    count = reader.uleb()
+    if count > reader.end - reader.offset:
+        raise reader.error(f"{count} entries do not fit")
+    return formats, count
+
+
 def _program(strings: LineStrings, unit: Unit, number: int, order: str, budget: Budget) -> Iterator[LineName]:
     """The names of the program at the unit's stmt_list."""
     reader = Reader(strings.line, order, LINE, unit.stmt_list or 0)
@@ -150,10 +206,7 @@ def _counted(reader: Reader, shape: Shape, strings: LineStrings, budget: Budget)
     """DWARF 5: two counted tables, each after a description of its entries."""
     kinds: tuple[Literal["directory", "file"], ...] = ("directory", "file")
     for kind in kinds:
-        formats = tuple((reader.uleb(), reader.uleb()) for _ in range(reader.number(1)))
-        count = reader.uleb()
-        if count > reader.end - reader.offset:
-            raise reader.error(f"{count} entries do not fit")
+        formats, count = _description(reader)
         plain = _plain(reader, PLAIN[formats], count, budget) if formats in PLAIN else []
         yield from ((kind, index, name) for index, name in enumerate(plain))
         for index in range(len(plain), count):
@@ -176,9 +229,7 @@ def _plain(reader: Reader, entry: re.Pattern[bytes], count: int, budget: Budget)
     return names
 
 
-def _described(
-    reader: Reader, shape: Shape, formats: Sequence[tuple[int, int]], strings: LineStrings, budget: Budget
-) -> _Name:
+def _described(reader: Reader, shape: Shape, formats: Formats, strings: LineStrings, budget: Budget) -> _Name:
     """One entry of a DWARF 5 table."""
     found = NO_NAME
     directory = 0

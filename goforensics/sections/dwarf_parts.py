@@ -231,7 +231,7 @@ def _settled(value: Offsets, unit: Offsets, low: int, high: int) -> Iterator[tup
 def frames(raw: Bytes, order: str, pointer: int) -> Frames:
     """Read the records of .debug_frame.  FormatError if they are not 32-bit DWARF's, aligned and whole."""
     data = np.frombuffer(raw[: len(raw) // 4 * 4], f"{order}u4").astype(np.uint32)
-    first = np.array(list(_records(data.data)), np.int64)
+    first = _records(data)
     start, end = 4 * first, 4 * (first + 1) + data[first]
     own, common = 4 * (first + 2), data[first + 1].astype(np.int64)
     about = (common != CIE) & (own + pointer <= end)
@@ -243,16 +243,24 @@ def frames(raw: Bytes, order: str, pointer: int) -> Frames:
     return Frames(start, end, np.where(start[found] == refers, found, -1), address)
 
 
-def _records(words: memoryview) -> Iterator[int]:
-    """The words at which records begin, each with its length; a length of 0 is padding."""
-    at = 0
-    for _ in range(MOST):
-        if at >= len(words):
-            return
-        size = words[at]
-        if size % 4 or at + size // 4 >= len(words):
-            raise FormatError(f"a record of {size} bytes does not fit", structure=FRAME, offset=4 * at)
-        if size:
-            yield at
-        at += 1 + size // 4
-    raise FormatError("more records than an honest file has", structure=FRAME)
+def _records(words: NDArray[np.uint32]) -> Offsets:
+    """(r,) the words at which records begin, each with its length; a length of 0 is padding.
+
+    Every word is taken for a length, and what it leads to is followed in strides that double.
+    """
+    count = len(words)
+    following = np.arange(count + 1) + 1 + np.append(words, np.uint32(0)).astype(np.int64) // 4
+    following = np.minimum(following, count)
+    first, stride = np.zeros(min(count, 1), np.int64), following
+    while len(first):
+        more = stride[first]
+        first = np.concatenate([first, more[more < count]])
+        if more[-1] == count:
+            break
+        stride = stride[stride]
+    size = words[first].astype(np.int64)
+    wrong = np.flatnonzero((size % 4 > 0) | (first + size // 4 >= count))
+    if len(wrong):
+        at = int(wrong[0])
+        raise FormatError(f"a record of {size[at]} bytes does not fit", structure=FRAME, offset=4 * int(first[at]))
+    return first[size > 0]

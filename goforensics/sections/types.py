@@ -161,6 +161,7 @@ def _ends(address: Words, parts: dict[str, tuple[Words, Words, Words]]) -> Words
 def _names(walk: Walk) -> tuple[Words, Words, tuple[Words, Words]]:
     """(start, end) of every name, those that names refer to included, and (name, package's name) of these."""
     start = distinct(np.concatenate([*walk.names, np.empty(0, np.uint64)]))
+    start = start[walk.sane_name(start)]
     end, path = _name_ends(walk, start)
     further = np.setdiff1d(path[walk.sane_name(path)], start)
     edges = (start[path > 0], path[path > 0])

@@ -220,8 +220,8 @@ class Walk(msgspec.Struct):
         self.parts.setdefault(structure, []).append((at, start, end))
 
     def _names(self, at: Words, name: Words) -> None:
-        """Note the names at these addresses as the types' own, those that can be names."""
-        self.names.append(distinct(name[self.sane_name(name)]))
+        """Note what is said to be names of the types at `at`; not all of them need to be some."""
+        self.names.append(name)
         self._edges(at, name)
 
     def _edges(self, at: Words, target: Words) -> Words:
