@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
@@ -343,6 +344,35 @@ def test_any_prefix_of_a_line_program_is_a_problem(version: int) -> None:
     for length in range(len(line)):
         assert names(line[:length], [a_unit(0)])[1]
     assert names(line, [a_unit(len(line) + 5)])[1]
+
+
+def go_program(*files: bytes) -> bytes:
+    """As Go's linker writes it: one directory, then whole names of files in it."""
+    tables = b"\1\1\x08\1/comp\0" + b"\2\1\x08\2\x0f" + bytes([len(files)]) + b"".join(f + b"\0\0" for f in files)
+    rest = b"\1\1\1\xfb\x0e\1" + tables
+    return prefixed("<", False, struct.pack("<H", 5) + b"\x08\0" + offset("<", False, len(rest)) + rest + b"\xff" * 9)
+
+
+def counts(line: bytes, units: list[Unit]) -> tuple[Counter[tuple[str, int]], list[str]]:
+    problems: list[str] = []
+    return dwarf_lines.name_counts(dwarf_lines.LineStrings(line, LINE_STR, STR), units, "<", problems), problems
+
+
+def test_counting_finds_what_reading_finds() -> None:
+    """In whole programs of Go's and C's, shared ones, and in a thousand broken ones."""
+    programs = [go_program(b"/src/a.go", b"fmt/print.go", b"/src/a.go"), go_program(), line_program("<", 5, False)]
+    programs += [line_program("<", 4, False), go_program(b"x" * 5000), go_program(b"\xff.go")]
+    line, units = b"", []
+    for program in programs:
+        units += [a_unit(len(line)), a_unit(len(line))]
+        line += program
+    rng = np.random.default_rng(5)
+    for broken in range(1000):
+        raw = np.frombuffer(line, np.uint8).copy()
+        raw[rng.integers(len(raw), size=broken and 3)] = rng.integers(256)
+        read, problems = names(raw.tobytes(), units)
+        assert counts(raw.tobytes(), units) == (Counter((n.name, n.size) for n in read), problems)
+    assert counts(line, units)[0]["/src/a.go", 10] == 2
 
 
 def test_entries_without_bytes_are_refused() -> None:
