@@ -34,7 +34,7 @@ def size(image: Image, table: Pclntab, names: list[str]) -> int:
 
 
 def _length(names: list[str]) -> int:
-    return sum(len(name.encode("utf-8", "surrogateescape")) + 1 for name in names)
+    return len("\0".join(names).encode("utf-8", "surrogateescape")) + min(len(names), 1)
 
 
 def _after_files(table: Pclntab, size: int, align: int) -> int:

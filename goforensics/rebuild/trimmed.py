@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from posixpath import dirname
 
 import msgspec
@@ -50,8 +50,9 @@ def goroot(files: Iterable[str]) -> str:
 def renamed(table: Pclntab, info: ModInfo) -> list[str]:
     """(f,) what -trimpath makes of each file's name.  Declined where a module's directory cannot be told."""
     files = table.files
-    rules = sorted(_rules(table, info), key=lambda rule: -len(rule.directory))
-    names = [_apply(name, rules) for name in files]
+    rules = list(_rules(table, info))
+    places = {rule.directory: rule for rule in reversed(rules)}
+    names = [_apply(name, places) for name in files]
     left = sum(old == new and bool(ABSOLUTE.match(old)) for old, new in zip(files, names, strict=True))
     unknown = _unplaced(info, rules) if left else []
     if unknown:
@@ -61,10 +62,14 @@ def renamed(table: Pclntab, info: ModInfo) -> list[str]:
     return names
 
 
-def _apply(name: str, rules: list[Rule]) -> str:
-    for rule in rules:
-        if name.startswith(rule.directory) and (rule.deep or "/" not in name[len(rule.directory) :]):
-            return rule.name + name[len(rule.directory) :]
+def _apply(name: str, places: Mapping[str, Rule]) -> str:
+    """By the rule of the innermost directory that has one."""
+    own = at = name.rfind("/")
+    while at >= 0:
+        rule = places.get(name[: at + 1])
+        if rule is not None and (rule.deep or at == own):
+            return rule.name + name[at + 1 :]
+        at = name.rfind("/", 0, at)
     return name
 
 
