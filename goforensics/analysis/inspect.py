@@ -47,7 +47,7 @@ def inspect(
         return _universal(binary, asked, progress)
     facts = _facts(binary, progress)
     progress(STEPS[4], 4, len(STEPS))
-    claims = mapping.image_claims(binary, facts.owners)
+    claims = mapping.image_claims(binary, facts.owners, asked.painted)
     return _document(binary, facts, mapping.image_map(binary, claims, asked.painted), asked, progress)
 
 
@@ -198,7 +198,7 @@ def _universal(binary: Binary, asked: Question, progress: Progress) -> report.In
     documents, claims = [], []
     for part in binary.slices:
         facts = _facts(part, progress)
-        mine = mapping.image_claims(part, facts.owners)
+        mine = mapping.image_claims(part, facts.owners, asked.painted)
         documents.append(_document(part, facts, mapping.image_map(part, mine, asked.painted), asked, progress))
         claims.append(mine)
     return _joined(binary, documents, mapping.universal(binary, claims, asked.painted), asked)

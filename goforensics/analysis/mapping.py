@@ -52,13 +52,13 @@ def bytemap_of(binary: Binary, columns: Sequence[str] = COLUMNS) -> ByteMap:
     parts = binary.slices or (binary,)
     for part in parts:
         dwarf.ahead(part.image)
-    found = [image_claims(part, owners(part)) for part in parts]
+    found = [image_claims(part, owners(part), columns) for part in parts]
     return universal(binary, found, columns) if binary.slices else image_map(binary, found[0], columns)
 
 
-def image_claims(binary: Binary, who: Owners) -> list[Claims]:
-    """Everything that is known of one image's bytes."""
-    return sizes.claims(binary, who.packages, who.modules)
+def image_claims(binary: Binary, who: Owners, columns: Sequence[str] = COLUMNS) -> list[Claims]:
+    """Everything that is known of one image's bytes, for a map of these columns."""
+    return sizes.claims(binary, who.packages, who.modules, columns)
 
 
 def image_map(binary: Binary, claims: Sequence[Claims], columns: Sequence[str]) -> ByteMap:

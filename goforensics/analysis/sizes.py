@@ -14,7 +14,7 @@ from goforensics.analysis.modules import Modules
 from goforensics.analysis.packages import PackageNames, Packages
 from goforensics.analysis.vocabulary import Holdings, Vocabulary
 from goforensics.binary import Binary
-from goforensics.bytemap import ByteMap, Claims, Labels, Level
+from goforensics.bytemap import COLUMNS, ByteMap, Claims, Labels, Level
 from goforensics.containers.image import Image, Role
 from goforensics.errors import FormatError
 from goforensics.report import Kind
@@ -40,8 +40,10 @@ KINDS: dict[Role, str] = {
 }
 
 
-def claims(binary: Binary, packages: Packages | None, modules: Modules) -> list[Claims]:
-    """Everything that is known of the image's bytes, as offsets in the image."""
+def claims(
+    binary: Binary, packages: Packages | None, modules: Modules, columns: Sequence[str] = COLUMNS
+) -> list[Claims]:
+    """Everything that is known of the image's bytes, as offsets in the image; owners in those of `columns` alone."""
     image = binary.image
     found = [*_container(image), *_parsed(binary)]
     placed = binary.maybe(functions.PARSER) if packages is not None else None
@@ -50,7 +52,7 @@ def claims(binary: Binary, packages: Packages | None, modules: Modules) -> list[
     names, items = PackageNames(packages.names), pclntab_bytes.holdings(binary)
     owners = _data_owners(binary, packages, names, [*found, pclntab_bytes.structures(items)])
     held = [items, *_tables(binary, names, packages, placed)]
-    words = Vocabulary(binary.read(pclntab.PARSER), packages, names.all, modules)
+    words = Vocabulary(binary.read(pclntab.PARSER), packages, names.all, modules, columns)
     found += code_bytes.claims(image, placed, words)
     found += [claim for holding in held for claim in words.claims(holding)]
     if owners is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from goforensics.analysis.modules import GENERATED, Modules
 from goforensics.analysis.packages import Packages
-from goforensics.bytemap import SHARED, Claims, Labels, Level, Shares
+from goforensics.bytemap import COLUMNS, SHARED, Claims, Labels, Level, Shares
 from goforensics.sections.pclntab import Pclntab
 
 Numbers = NDArray[np.int64]
@@ -53,12 +53,16 @@ class Holdings(msgspec.Struct, frozen=True, eq=False):
 
 
 class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
-    """What owners are called.  `packages` may go on beyond those of the functions."""
+    """What owners are called, in those of the map's `columns` that are asked for.
+
+    `packages` may go on beyond those of the functions.
+    """
 
     table: Pclntab
     functions: Packages
     packages: list[str]
     modules: Modules
+    columns: Sequence[str] = COLUMNS
 
     @property
     def count(self) -> int:
@@ -96,18 +100,25 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
     def _package_names(self) -> list[str]:
         return [*(name or GENERATED for name in self.packages), SHARED]
 
+    @cached_property
+    def _by_owner(self) -> dict[str, tuple[NDArray[np.int32], Sequence[str], int]]:
+        """By column: the code of each owner, the texts of the codes, and the code for what several owners share."""
+        modules, module, _, _ = self._homes
+        package, names = self.package, self._package_names
+        symbol = np.minimum(np.arange(len(package), dtype=np.int32), self.count)
+        every: dict[str, tuple[NDArray[np.int32], Sequence[str], int]] = {
+            "package": (package, names, len(self.packages)),
+            "instantiator": (self.instantiator, names, len(self.packages)),
+            "module": (module[package], modules, len(modules) - 1),
+            "symbol": (symbol, self.symbols, self.count + 1),
+        }
+        return {column: table for column, table in every.items() if column in self.columns}
+
     def labels(self, owner: Numbers) -> dict[str, Labels | str]:
         """What each of these owners (m,) is called."""
-        modules, module, origins, origin = self._homes
-        package = self.package[owner]
-        symbol = np.minimum(owner, self.count).astype(np.int32)
-        return {
-            "package": Labels(package, self._package_names),
-            "instantiator": Labels(self.instantiator[owner], self._package_names),
-            "module": Labels(module[package], modules),
-            "origin": Labels(origin[package], origins),
-            "symbol": Labels(symbol, self.symbols),
-        }
+        _, _, origins, origin = self._homes
+        labels: dict[str, Labels | str] = {"origin": Labels(origin[self.package[owner]], origins)}
+        return labels | {column: Labels(code[owner], texts) for column, (code, texts, _) in self._by_owner.items()}
 
     @cached_property
     def _everyone(self) -> dict[str, Labels]:
@@ -140,21 +151,23 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
         """
         length = np.bincount(item, minlength=count)
         first = np.cumsum(length) - length
+        labels: dict[str, Labels | str] = {
+            column: Labels(_common(code[owner], first, length, other), texts)
+            for column, (code, texts, other) in self._by_owner.items()
+        }
+        labels["origin"] = self._common_origin(owner, first, length)
+        if "users" in self.columns:
+            labels["users"] = self._users(length, owner, weight, with_origin)
+        return labels
+
+    def _common_origin(self, owner: Numbers, first: Numbers, length: Numbers) -> Labels:
+        """What several origins share is "shared"; "std" if it is in one module all the same, for std has several."""
         modules, module, origins, origin = self._homes
         package = self.package[owner]
-        columns = {
-            "package": (package, self._package_names, len(self.packages)),
-            "instantiator": (self.instantiator[owner], self._package_names, len(self.packages)),
-            "module": (module[package], modules, len(modules) - 1),
-            "symbol": (np.minimum(owner, self.count), self.symbols, self.count + 1),
-        }
-        common = {name: (_common(code, first, length, other), names) for name, (code, names, other) in columns.items()}
-        labels: dict[str, Labels | str] = {name: Labels(code, names) for name, (code, names) in common.items()}
         kind = _common(origin[package], first, length, len(origins) - 2)
-        in_one = (kind == len(origins) - 2) & (common["module"][0] < len(modules) - 1)
-        labels["origin"] = Labels(np.where(in_one, len(origins) - 1, kind).astype(np.int32), origins)
-        labels["users"] = self._users(length, owner, weight, with_origin)
-        return labels
+        home = _common(module[package], first, length, len(modules) - 1)
+        in_one = (kind == len(origins) - 2) & (home < len(modules) - 1)
+        return Labels(np.where(in_one, len(origins) - 1, kind).astype(np.int32), origins)
 
     def _users(self, length: Numbers, owner: Numbers, weight: NDArray[np.float64], with_origin: bool) -> Labels:
         """Who uses each item, where several do; set 0 is empty."""
