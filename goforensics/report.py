@@ -257,6 +257,15 @@ class Compressible(Document, frozen=True):
     gain: int  # bytes by which the pclntab gets smaller under zlib, level 6
 
 
+class TransitionCause(Document, frozen=True):
+    """The transitions of one table that have one cause."""
+
+    table: str
+    cause: str
+    transitions: int
+    bytes: int | None  # null where the table is not written as Go writes it
+
+
 class Unread(Document, frozen=True):
     """What could not be read, and why; the rest of the report stands."""
 

@@ -41,6 +41,8 @@ class Finding(Document, frozen=True):
     fix: str
     known: bool = False  # in the baseline: does not fail the audit
     allowed: str | None = None  # the reason that the policy gives for it; does not fail the audit
+    # Flags of go build that do what `fix` says: "-trimpath", "-ldflags=-s -w", "CGO_ENABLED=0".
+    mends: list[str] = msgspec.field(default_factory=list)
 
 
 class Check(Document, frozen=True):

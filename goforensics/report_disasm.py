@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from goforensics.report import Document, Unread
+from goforensics.report import Document, TransitionCause, Unread
 
 SCHEMA: Literal["goforensics.disasm/1"] = "goforensics.disasm/1"
 
@@ -86,15 +86,6 @@ class PcTable(Document, frozen=True):
     offsets: list[int]
     values: list[int]
     end: int
-
-
-class TransitionCause(Document, frozen=True):
-    """The transitions of one table that have one cause."""
-
-    table: str
-    cause: str
-    transitions: int
-    bytes: int | None  # null where the table is not written as Go writes it
 
 
 class Disassembly(Document, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from goforensics.report import Document, Unread
+from goforensics.report import Compressible, Document, TransitionCause, Unread
 
 PCDATA_SCHEMA: Literal["goforensics.pcdata/1"] = "goforensics.pcdata/1"
 Group = Literal["PCDATA", "line", "frame", "function data", "record", "name", "file"]
@@ -34,13 +34,14 @@ class Remainder(Document, frozen=True):
     bytes: int
 
 
-class PartBytes(Document, frozen=True):
+class PartBytes(Document, frozen=True, gc=False):
     """A function's part of a part."""
 
     own: int  # items that no other function uses
     apportioned: int  # of shared items: size divided by uses, in whole numbers that sum to the shared bytes
     shared: int  # the same items undivided
     transitions: int | None = None  # of pc-value tables: how often the value changes within the function
+    # Numbers alone make no cycle: half a million of these need not be looked through for some.
 
 
 class Sums(Document, frozen=True):
@@ -70,6 +71,9 @@ class FunctionRow(Document, frozen=True):
     density: float | None  # pclntab_bytes per byte of code
     transitions: int  # of all tables
     parts: dict[str, PartBytes]  # those that it has something of
+    # By table, each one's "entry", with which it begins, no transition; null where it was not asked for or nothing says
+    # where the code is.
+    why: list[TransitionCause] | None = None
 
 
 class CalleeRow(Document, frozen=True):
@@ -109,6 +113,22 @@ class CalleeSums(Document, frozen=True):
     line_bytes: int = 0
 
 
+class LeverRow(Document, frozen=True):
+    """What a set of flags would do to the pclntab.
+
+    An exact one is a part of the whole change for the same flags, for which there is another if rebuilds of such files
+    have tested it: they do not add up.
+    """
+
+    name: str
+    flags: list[str]  # of go build
+    pclntab_bytes: int  # change, negative if the table gets smaller
+    bound: int  # the change lies within this many bytes of `pclntab_bytes`; 0 if exact
+    exact: bool
+    how: str  # what the figure rests on
+    price: str  # what the flags cost elsewhere
+
+
 class PcdataImage(Document, frozen=True):
     """One image: a whole file, or a slice of a universal one.
 
@@ -134,6 +154,8 @@ class PcdataImage(Document, frozen=True):
     callees_filtered_out: CalleeSums
     own_code_bytes: int | None  # code in no inlined copy; None where inlining was not asked for or cannot be read
     unread: list[Unread]
+    levers: list[LeverRow] | None = None  # null where they were not asked for, as is the next
+    compressible: Compressible | None = None  # what no flag takes away
 
 
 class Pcdata(Document, frozen=True, kw_only=True):

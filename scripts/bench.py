@@ -1,4 +1,4 @@
-"""Times `goforensics inspect` against other tools on the same files.
+"""Times `goforensics inspect`, and other commands that have a limit, against other tools on the same files.
 
 Runs are paired, A B A B, so that a busy machine slows both alike; the figure to trust is the median of the ratios.
 Peak memory is the child's, from wait4; the kernel counts what the child shared with this script before its exec, so
@@ -26,8 +26,11 @@ import toolchains
 LIMITS = {
     "inspect": {"tsgo": 0.35, "app": 0.35, "esbuild": 0.5},
     "inspect --by module": {"app": 0.4},
+    "pcdata": {"tsgo": 0.6},
 }
-HEADROOM = 150 << 20  # bytes of memory above the file's size
+# What one may take by the clock at most, seconds; {} is the file, which comes last elsewhere.
+SECONDS = {"disasm {} fmt.Fprintf": {"tsgo": 0.5}}
+HEADROOM = 150 << 20  # bytes of memory above the file's size, of inspect; other documents may be larger than the file
 MEBIBYTE = 1 << 20
 OURS = (sys.executable, "-m", "goforensics")
 OTHERS: dict[str, tuple[str, ...]] = {
@@ -102,7 +105,8 @@ def _environment() -> dict[str, str]:
 
 def compare(command: str, path: Path, tool: str, runs: int) -> Comparison:
     """Pairs of runs after one of each that warms the caches."""
-    ours = [*OURS, *command.split(), "--format", "json", str(path)]
+    words = command.split() if "{}" in command else [*command.split(), "{}"]
+    ours = [*OURS, *(word.replace("{}", str(path)) for word in words), "--format", "json"]
     theirs = [part.replace("{}", str(path)) for part in OTHERS[tool]]
     measure(ours)
     measure(theirs)
@@ -127,14 +131,24 @@ def default_files() -> Iterator[Path]:
 
 def limit(command: str, name: str) -> float | None:
     """The limit for a file of this name: "app", "app.exe" and "tsgo" are known."""
-    return LIMITS[command].get(Path(name).stem)
+    return LIMITS.get(command, {}).get(Path(name).stem)
+
+
+def most_seconds(command: str, name: str) -> float | None:
+    """The same by the clock."""
+    return SECONDS.get(command, {}).get(Path(name).stem)
 
 
 def cases(files: Sequence[Path], tools: Sequence[str]) -> list[tuple[str, Path, str]]:
     """What to measure: plain inspect against every tool, other commands where there is a limit to keep."""
     plain = [("inspect", path, tool) for path in files for tool in tools]
-    others = [command for command in LIMITS if command != "inspect"]
-    limited = [(c, path, "objdump -d") for c in others for path in files if limit(c, path.name) is not None]
+    others = [command for command in (*LIMITS, *SECONDS) if command != "inspect"]
+    limited = [
+        (command, path, "objdump -d")
+        for command in others
+        for path in files
+        if (limit(command, path.name) or most_seconds(command, path.name)) is not None
+    ]
     return plain + (limited if "objdump -d" in tools else [])
 
 
@@ -145,15 +159,20 @@ def missed(result: Comparison) -> list[str]:
     ratio = statistics.median(result.ratios)
     if result.tool == "objdump -d" and most is not None and ratio > most:
         told.append(f"{result.command} {result.file}: {ratio:.2f} x objdump -d, the limit is {most} x")
-    if result.peak > result.size + HEADROOM:
-        told.append(f"{result.file}: {result.peak / MEBIBYTE:.0f} MiB, the limit is {_allowed(result):.0f} MiB")
+    seconds, longest = statistics.median(run.seconds for run in result.ours), most_seconds(result.command, result.file)
+    if longest is not None and seconds > longest:
+        told.append(f"{result.command} {result.file}: {seconds:.2f} s, the limit is {longest} s")
+    allowed = _allowed(result)
+    if allowed is not None and result.peak > allowed:
+        peak, most_peak = (f"{size / MEBIBYTE:.0f} MiB" for size in (result.peak, allowed))
+        told.append(f"{result.command} {result.file}: {peak}, the limit is {most_peak}")
     if not all(run.ok for run in result.ours):
         told.append(f"{result.file}: {result.command} did not exit with 0")
     return told
 
 
-def _allowed(result: Comparison) -> float:
-    return (result.size + HEADROOM) / MEBIBYTE
+def _allowed(result: Comparison) -> int | None:
+    return result.size + HEADROOM if result.command.startswith("inspect") else None
 
 
 TEXT = (0, 1, 3)  # columns that are no numbers
@@ -163,6 +182,7 @@ HEADER = ("command", "file", "MB", "against", "our s", "its s", "ratio", "spread
 def row(result: Comparison) -> tuple[str, ...]:
     """A line of the table; a tool that failed gives times all the same, with a mark."""
     most = limit(result.command, result.file) if result.tool == "objdump -d" else None
+    longest, allowed = most_seconds(result.command, result.file), _allowed(result)
     failed = "" if all(run.ok for run in result.theirs) else " (fails)"
     return (
         result.command,
@@ -173,9 +193,9 @@ def row(result: Comparison) -> tuple[str, ...]:
         f"{statistics.median(run.seconds for run in result.theirs):.2f}",
         f"{statistics.median(result.ratios):.2f}",
         f"{min(result.ratios):.2f}-{max(result.ratios):.2f}",
-        f"{most}" if most is not None else "",
+        f"{most}" if most is not None else "" if longest is None else f"{longest} s",
         f"{result.peak / MEBIBYTE:.0f}",
-        f"{_allowed(result):.0f}",
+        f"{allowed / MEBIBYTE:.0f}" if allowed is not None else "",
         f"{max(run.peak for run in result.theirs) / MEBIBYTE:.0f}",
     )
 

@@ -34,6 +34,7 @@ import corpus  # noqa: E402
 import mutants  # noqa: E402
 import toolchains  # noqa: E402
 import verify_map  # noqa: E402
+import verify_pcdata  # noqa: E402
 
 JOBS = 2
 STARTUP_LIMIT, STARTUP_RUNS = 150, 20  # milliseconds, runs
@@ -326,9 +327,12 @@ def speed(options: argparse.Namespace) -> Point:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def about_map(name: str, options: argparse.Namespace) -> Point:
-    """A point of scripts/verify_map.py."""
-    return Point(*verify_map.POINTS[name](options.slice != "full", options.only, progress))
+def elsewhere(name: str, options: argparse.Namespace) -> Point:
+    """A point of scripts/verify_map.py or scripts/verify_pcdata.py."""
+    return Point(*ELSEWHERE[name](options.slice != "full", options.only, progress))
+
+
+ELSEWHERE = {**verify_pcdata.POINTS, **verify_map.POINTS}
 
 
 POINTS: dict[str, Callable[[argparse.Namespace], Point]] = {
@@ -337,7 +341,7 @@ POINTS: dict[str, Callable[[argparse.Namespace], Point]] = {
     "3.3": corpus_files,
     "3.4": broken_files,
     "3.5": speed,
-    **{name: functools.partial(about_map, name) for name in verify_map.POINTS},
+    **{name: functools.partial(elsewhere, name) for name in ELSEWHERE},
 }
 
 
@@ -367,9 +371,11 @@ def main(arguments: Iterable[str]) -> int:
         "--slice",
         choices=("ci", "quick", "full"),
         default="ci",
-        help="how much 3.2 and 12.x do (default: ci)",
+        help="how much 3.2, 7.x and 12.x do (default: ci)",
     )
-    parser.add_argument("--only", metavar="TEXT", help="of 3.2's and 12.x's builds, those with TEXT in their name")
+    parser.add_argument(
+        "--only", metavar="TEXT", help="of the builds of 3.2, 7.x and 12.x, those with TEXT in their name"
+    )
     parser.add_argument(
         "--mutator", type=Path, help="a program that 3.4 calls as PATH IN OUT (default: tests/mutants.py)"
     )

@@ -96,7 +96,7 @@ def _guarded(check: Check, job: Job) -> Found:
         return Found([], [f"{type(error).__name__}: {str(error)[-200:]}"])
 
 
-def _table(title: str, header: Cells, check: Check, jobs: Sequence[Job], tell: Tell) -> Table:
+def tabulated(title: str, header: Cells, check: Check, jobs: Sequence[Job], tell: Tell) -> Table:
     """Look at every file."""
     rows: list[Cells] = []
     misses: list[str] = []
@@ -112,7 +112,7 @@ def _releases(first: str) -> list[str]:
     return [go for go in toolchains.minors() if toolchains.at_least(go, first)]
 
 
-def _only(jobs: Iterable[Job], text: str | None) -> list[Job]:
+def with_text(jobs: Iterable[Job], text: str | None) -> list[Job]:
     """Each job once, with `text` in its name."""
     return [job for job in dict.fromkeys(jobs) if not text or text in job.label]
 
@@ -122,9 +122,9 @@ def _only(jobs: Iterable[Job], text: str | None) -> list[Job]:
 
 def sums(quick: bool, only: str | None, tell: Tell) -> Table:
     """Every listing sums to the file's size."""
-    jobs = _only(_summed(quick), only)
+    jobs = with_text(_summed(quick), only)
     header = ("file", "bytes", *(f"{view} by {by}" for by in ("module", "package") for view in ("owned", "shared out")))
-    return _table("12.1 sums equal the file's size: difference 0", header, _sums, jobs, tell)
+    return tabulated("12.1 sums equal the file's size: difference 0", header, _sums, jobs, tell)
 
 
 def _summed(quick: bool) -> Iterator[Job]:
@@ -167,7 +167,7 @@ def code_sizes(quick: bool, only: str | None, tell: Tell) -> Table:
     """Code bytes of functions and packages against the symbols of the unstripped twin."""
     header = ("file", "functions", "same size %", "of", "bytes off", "packages", "that differ", "bytes")
     title = "12.2 code: stripped functions against their symbols; packages against go tool nm, difference 0"
-    return _table(title, header, _code_sizes, _only(_sized(quick), only), tell)
+    return tabulated(title, header, _code_sizes, with_text(_sized(quick), only), tell)
 
 
 def _sized(quick: bool) -> Iterator[Job]:
@@ -227,7 +227,7 @@ def owners(quick: bool, only: str | None, tell: Tell) -> Table:
     """Bytes that the map gives to a package that they belong to, by the linker's own truth."""
     judged = (f"{part} %" for part in PARTS)
     header = ("file", "data", "right %", "of", "loaded", "right %", "of", *judged, "wrong bytes by cause")
-    return _table("12.3 owners against the linker's truth", header, _owners, _only(_scored(quick), only), tell)
+    return tabulated("12.3 owners against the linker's truth", header, _owners, with_text(_scored(quick), only), tell)
 
 
 def _scored(quick: bool) -> Iterator[Job]:
@@ -279,7 +279,7 @@ def unknown(quick: bool, only: str | None, tell: Tell) -> Table:
     """Bytes of which nothing, or only the section, is known."""
     header = ("file", "bytes", "unknown", "section only", "%", "at most", "no owner", "most of it")
     title = "12.4 unknown and section-only bytes; of externally linked files in Go's part"
-    return _table(title, header, _unknown, _only(_stripped(quick), only), tell)
+    return tabulated(title, header, _unknown, with_text(_stripped(quick), only), tell)
 
 
 def _stripped(quick: bool) -> Iterator[Job]:
@@ -351,7 +351,7 @@ def tables(quick: bool, only: str | None, tell: Tell) -> Table:
         programs += [Job.of(build) for build in [*builds.arch_matrix(), *builds.os_matrix()]]
     header = ("file", "section", "unknown", "of functions", "remainder", "difference", "the remainder")
     title = "12.5 pclntab: unknown 0; functions' bytes and the remainder are the section's size"
-    return _table(title, header, _pclntab, _only(programs, only), tell)
+    return tabulated(title, header, _pclntab, with_text(programs, only), tell)
 
 
 def _pclntab(job: Job) -> Found:

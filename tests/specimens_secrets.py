@@ -15,8 +15,8 @@ import zlib
 
 from specimens import Program, Specimen
 
+from goforensics.clues.secret_tokens import base36, base62
 from goforensics.policy import Policy, SecretRules
-from goforensics.rules.secrets_tokens import base36, base62
 
 ALNUM = string.ascii_letters + string.digits
 MAIN = """package main

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import builds
 import mutants
 import pytest
+import toolchains
 from audits import Checking, made_rule
 
 from goforensics import binary, cli
@@ -102,7 +104,7 @@ def test_what_becomes_of_a_rule(error: Exception, state: str, hello: Path) -> No
 def test_findings_and_evidence_are_capped(hello: Path) -> None:
     def many(subject: Subject, policy: Policy) -> Iterator[Draft]:
         for i in range(engine.MOST_FINDINGS + 5):
-            yield Draft("t" * 5000, [Hit("x" * 5000, "rodata") for _ in range(30)], str(i))
+            yield Draft("t" * 5000, [Hit("x" * 5000, "rodata", j) for j in range(30)], str(i))
 
     document = held(hello, many)
     assert len(document.findings) == engine.MOST_FINDINGS
@@ -264,9 +266,56 @@ def test_an_unreadable_file_among_good_ones(folder: Path, capsys: pytest.Capture
 
 def test_fix_prints_a_command(folder: Path, capsys: pytest.CaptureFixture[str], hello: Path) -> None:
     before = hello.read_bytes()
-    _, out, _ = run(capsys, hello, "--only", "size/debug-data", "--fix", "--format", "json")
-    assert "-ldflags=-s -w" in json.loads(out)["remedy"]
+    asked = (hello, "--only", "size/debug-data", "--format", "json")
+    for fix in (("--fix", "--fail-on", "low"), ("--fix-all",)):
+        _, out, _ = run(capsys, *asked, *fix)
+        assert "-ldflags=-s -w" in json.loads(out)["remedy"]
+    _, out, _ = run(capsys, *asked, "--fix")
+    assert json.loads(out)["remedy"] == ""
     assert hello.read_bytes() == before
+
+
+def test_the_command_of_fix_mends(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run as it is printed, in the sources' directory, it leaves nothing that flags mend."""
+    for name in ("main.go", "go.mod"):
+        shutil.copy(builds.SOURCES / "hello" / name, folder)
+    goroot = toolchains.goroot("1.27")
+    env = toolchains.go_env("1.27") | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+    env["PATH"] = f"{goroot / 'bin'}:/usr/bin:/bin"
+    asked = (folder / "hello", "--skip", "build/vcs", "--skip", "cgo/floor", "--fix-all", "--format", "json")
+    line, before = "go build", list[str]()
+    for _ in range(2):
+        subprocess.run(["sh", "-c", line], cwd=folder, env=env, check=True, capture_output=True)
+        _, out, _ = run(capsys, *asked)
+        line, found = json.loads(out)["remedy"], [each["rule"] for each in json.loads(out)["findings"] if each["mends"]]
+        before, after = before or found, found
+    assert {"build/trimpath", "size/debug-data", "hardening/pie"} <= set(before)
+    assert (after, line) == ([], "")
+
+
+def test_an_interrupted_audit_ends_at_once_and_says_one_line(folder: Path, hello: Path) -> None:
+    many = folder / "bin"
+    many.mkdir()
+    copy = shutil.copy(hello, folder / "copy")
+    for i in range(MANY):
+        os.link(copy, many / f"{i:03d}")
+    root = str(Path(engine.__file__).resolve().parents[2])
+    line = [sys.executable, "-m", "goforensics", "audit", str(many), "--format", "json", "--jobs", "2"]
+    with subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": root},
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)  # the first file's document: the workers are busy
+        os.killpg(process.pid, signal.SIGINT)
+        begun = time.perf_counter()
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, b"goforensics: interrupted\n")
+    assert time.perf_counter() - begun < LIMIT
 
 
 def test_two_hundred_files(folder: Path, hello: Path) -> None:

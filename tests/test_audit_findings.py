@@ -6,12 +6,13 @@ import datetime
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from audits import draft, found, made_rule
 
 from goforensics.audit import baseline, findings
 from goforensics.audit.engine import reason_off
-from goforensics.audit.remedy import remedy
+from goforensics.audit.remedy import chosen, remedy
 from goforensics.policy import Allowance, Policy
 from goforensics.report import Build
 from goforensics.report_audit import Evidence
@@ -143,23 +144,44 @@ def test_the_remedy_repeats_the_build_but_for_the_fault() -> None:
     settings = {"CGO_ENABLED": "1", "GOOS": "linux", "GOARCH": "arm64", "-tags": "a,b", "-buildmode": "exe"}
     settings |= {"-ldflags": "-X main.token=hunter2", "vcs.revision": "0", "GOARM64": "v8.0"}
     build = Build("go1.27", "example.com/app", None, [], settings, None, None)
-    paths = found("paths/home", "high", fix="go build -trimpath; and more")
-    debug = found("size/debug-data", "low", fix='go build -ldflags="-s -w"')
+    paths = found("paths/home", "high", mends=["-trimpath"])
+    debug = found("size/debug-data", "low", mends=["-ldflags=-s -w"])
     start = "CGO_ENABLED=1 GOARCH=arm64 GOARM64=v8.0 GOOS=linux go build"
     line = remedy([paths, debug], build)
     assert line == f"{start} -tags=a,b -trimpath '-ldflags=-s -w' example.com/app"
-    resolver = found("cgo/resolver", "low", fix="-tags netgo")
+    resolver = found("cgo/resolver", "low", mends=["-tags=netgo"])
     assert remedy([resolver], build) == f"{start} -tags=a,b,netgo example.com/app"
-    target = found("cgo/target", "high", fix="build with CGO_ENABLED=0: net has a pure Go version (or -tags netgo)")
+    target = found("cgo/target", "high", mends=["CGO_ENABLED=0"])
     assert remedy([resolver, target], build) == f"{start} -tags=a,b example.com/app".replace("ED=1", "ED=0")
-    assert remedy([found("build/instrumented", "high")], build) == f"{start} -tags=a,b example.com/app"
+    race = found("build/instrumented", "high", mends=["-race=false"])
+    assert remedy([race], build) == f"{start} -tags=a,b example.com/app"
     assert remedy([debug], NO_BUILD) == "go build '-ldflags=-s -w'"
 
 
-def test_what_no_flag_mends_has_no_remedy() -> None:
+def test_the_first_of_two_that_want_different_things_has_its_way() -> None:
     rows = [
-        found("secrets/cloud-key", "critical", fix="revoke it, and hand the next one over another way than -X"),
-        found("paths/home", "high", fix="go build -trimpath", allowed="r"),
-        found("paths/home", "high", fix="build C code with -ffile-prefix-map"),
+        found("cgo/floor", "high", mends=["-buildmode=exe"]),
+        found("hardening/pie", "low", mends=["-buildmode=pie"]),
     ]
-    assert remedy(rows, NO_BUILD) == remedy([], NO_BUILD) == ""
+    assert remedy(rows, NO_BUILD) == "go build -buildmode=exe"
+    assert remedy(rows[::-1], NO_BUILD) == "go build -buildmode=pie"
+
+
+def test_the_remedy_names_no_list_of_files_and_no_flag_of_a_stranger() -> None:
+    rows = [found("build/trimpath", "medium", mends=["-trimpath"])]
+    assert remedy(rows, msgspec.structs.replace(NO_BUILD, path="command-line-arguments")) == "go build -trimpath ."
+    assert remedy(rows, msgspec.structs.replace(NO_BUILD, path="-toolexec=x")) == "go build -trimpath"
+    assert remedy(rows, msgspec.structs.replace(NO_BUILD, path="a;b")) == "go build -trimpath 'a;b'"
+
+
+def test_only_what_fails_is_mended_unless_all_is_asked_for() -> None:
+    high, low = found("a/b", "high"), found("a/c", "low")
+    allowed, known = found("a/d", "high", allowed="r"), found("a/e", "high", known=True)
+    rows = [high, low, allowed, known]
+    assert chosen(rows, "medium") == [high]
+    assert chosen(rows, "low") == [high, low]
+    assert chosen(rows, None) == [high, low, known]
+
+
+def test_what_no_flag_mends_has_no_remedy() -> None:
+    assert remedy([found("secrets/cloud-key", "critical")], NO_BUILD) == remedy([], NO_BUILD) == ""

@@ -52,18 +52,44 @@ def test_a_finding_with_its_evidence_and_fix() -> None:
     for words in (
         "high: a home directory",
         "paths/home · main",
-        "0x1000 .gopclntab, filetab: /home/alice/0",
+        "  0x1000  filetab  /home/alice/0",
         "→ mend it",
     ):
         assert words in text
     assert "/home/alice/2" in text
     assert "/home/alice/3" not in text
-    assert "(2 places more" in text
+    assert "(2 more places" in text
+
+
+def test_a_place_is_shown_once() -> None:
+    """A path that is a fault in two ways."""
+    shared = [Evidence(f"/home/alice/{i}", "filetab", 4096 + i, 5) for i in range(3)]
+    other = Evidence("/home/alice/other", "filetab", 9999, 5)
+    rows = [
+        found("build/trimpath", "medium", evidence=shared),
+        found("paths/home", "medium", evidence=[*shared, other]),
+        found("paths/gopath", "medium", evidence=shared),
+    ]
+    text = shown(audit(rows, ship=False))
+    assert text.count("/home/alice/1") == text.count("/home/alice/other") == 1
+    assert text.count("(3 places above, under build/trimpath)") == 2
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_places_stand_in_columns_and_whole_where_they_fit(width: int) -> None:
+    short, long = "/home/alice/short", f"/home/alice/{'x' * (width - 20)}"
+    places = [Evidence(short, "filetab", 0x10, 5), Evidence(long, "dwarf", 0x12345, 5), Evidence("none", "header")]
+    lines = shown(audit([found("a/b", "high", evidence=places)], ship=False), width=width).splitlines()
+    assert f"     0x10  filetab  {short}" in lines
+    assert "  0x12345  dwarf" in lines
+    assert f"    {long}" in lines
+    assert "           header   none" in lines
 
 
 def test_what_was_checked() -> None:
     text = shown(audit())
     assert "1 passed, 1 unknown" in text
+    assert "passed: 1 a" in text
     assert "unknown: a/c: the file does not say" in text
 
 
@@ -76,7 +102,8 @@ def test_known_and_allowed_findings_are_listed_with_the_reason() -> None:
 def test_the_remedy() -> None:
     assert "Build again with" not in shown(audit())
     assert "go build -trimpath" in shown(audit(remedy="go build -trimpath"))
-    assert "no flag of go build" in shown(audit(remedy=""))
+    assert "no flag of go build" in shown(audit([found("a/b", "high")], ship=False, remedy=""))
+    assert "--fix-all" in shown(audit([found("a/b", "low")], remedy=""))
 
 
 @pytest.mark.parametrize("width", [40, 100, 200])

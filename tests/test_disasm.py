@@ -6,7 +6,6 @@ import json
 import random
 import struct
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -142,36 +141,6 @@ def test_the_document() -> None:
 def test_the_document_keeps_to_its_schema() -> None:
     schema = report_disasm.json_schema()
     Draft202012Validator(schema).validate(json.loads(msgspec.json.encode(disasm.document(example(), "main.f"))))
-
-
-def test_causes() -> None:
-    found = {(row.table, row.cause): row.transitions for row in causes.why(example(), 0)}
-    assert found["UnsafePoint", "stack growth"] == 4
-    assert found["StackMapIndex", "call"] == 1
-    assert found["StackMapIndex", "bounds check"] == 1
-    assert found["StackMapIndex", "stack growth"] == 1
-    assert found["InlTreeIndex", "inlined body begins"] == 1
-    assert found["InlTreeIndex", "inlined body ends"] == 1
-    assert found["PanicBounds", "bounds check"] == 1
-    assert found["pcln", "new line"] == 1
-    assert found["pcln", "inlined body begins"] == 1
-    assert found["pcsp", "stack pointer"] == 2
-    assert not any(cause in ("other", "not known") for _, cause in found)
-
-
-def test_a_write_barrier_is_told_from_other_unsafe_code() -> None:
-    """cmp; jne to the call; the call behind the return jumps back: the second stretch is the first one's."""
-    barrier = TEXT + 32
-    code = b"\x85\xc0\x75\x02\x90\xc3" + call(6, barrier) + b"\xeb\xf7"  # 11 jmp 4
-    steps = [(2, -1), (5, -2), (6, -1), (11, -2), (len(code), -1)]
-    made = [
-        Function("main.f", code.ljust(32, b"\xcc"), {"UnsafePoint": steps}),
-        Function("runtime.gcWriteBarrier2", b"\xc3".ljust(16, b"\xcc")),
-    ]
-    counted = Counter({row.cause: row.transitions for row in causes.why(program(made), 0)})
-    assert counted == {"entry": 1, "write barrier": 4}
-    alone = [Function("main.f", code.ljust(32, b"\xcc"), {"UnsafePoint": steps}), Function("main.g", b"\xc3" * 16)]
-    assert {row.cause for row in causes.why(program(alone), 0)} == {"entry", "unsafe point"}
 
 
 def test_text() -> None:

@@ -2,181 +2,44 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import re
-import subprocess
-from collections import Counter
-from pathlib import Path
-
-import builds
+import disasm_checks
 import numpy as np
 import pytest
-import toolchains
-from disasm_samples import ARCHES, RELEASES, build, documents, sample, stripped
-from disassemblers import LLVM_OBJDUMP, OBJDUMP, UNKNOWN, listing, pools
+from disasm_samples import ARCHES, RELEASES, build, documents, stripped
 
-import goforensics
-from goforensics.analysis import causes, onefunction
-from goforensics.analysis.transitions import Frame, Stack, Transitions
-from goforensics.binary import Binary
+from goforensics.analysis import onefunction
+from goforensics.analysis.transitions import Frame, Transitions
 from goforensics.report_disasm import Disassembly
-from goforensics.sections import functions, pclntab
-from goforensics.sections.arrays import strings
 
 pytestmark = pytest.mark.builds
-
-SOURCE = Path(__file__).parent / "oracle_frames"
-PREFIXES = (0xF0, 0xF2, 0xF3)  # LOCK, REPNE, REP: lines of their own in assembly, and no instructions
-
-# Two names of one instruction: ours, and the other tool's.
-ALIASES: dict[str, dict[str, set[str]]] = {
-    "amd64": {"nop": {"xchg"}},
-    "arm64": {"mov": {"orr"}, "b.hs": {"b.cs"}, "b.lo": {"b.cc"}},
-    "arm": {"str": {"push"}, "pop": {"ldr"}},
-    "riscv64": {"addi": {"li"}, "addi16sp": {"addi"}, "addi4spn": {"addi"}, "andi": {"zext.b"}, "addiw": {"sext.w"}},
-    "ppc64": {
-        "mr": {"or"}, "sldi": {"rldicr"}, "clrldi": {"rldicl"}, "rotldi": {"rldicl"}, "srwi": {"rlwinm"},
-        "slwi": {"rlwinm"}, "clrlwi": {"rlwinm"}, "sync": {"hwsync"}, "bdnzlrl": {"bclrl"}, "trap": {"tw"},
-        "mffprd": {"mfvsrd"},
-    },
-    "s390x": {"bcr": {"nopr"}},
-    "mips64": {"dsubu": {"dnegu"}},
-}  # fmt: skip
-MISSING = {"cpop"}  # instructions that Capstone does not know and that Go emits
-SAME_ARCH = {"ppc64le": "ppc64", "mips64le": "mips64"}
-
-
-def spelled(goarch: str, name: str) -> str:
-    """A mnemonic as the other tools write it, where all that differs is a rule."""
-    if goarch == "riscv64":
-        return re.sub(r"^c\.(?:(f?[ls][wd])sp$)?", r"\1", name)  # compressed, from the stack
-    if goarch == "arm":
-        return re.sub(r"hs$", "cs", re.sub(r"lo$", "cc", name))  # the carry, as a condition
-    if goarch in ("amd64", "386") and name.startswith("rep"):
-        return re.sub(r"(movs|stos|cmps|scas|lods)[bwdq]$", r"\1", name)  # binutils tells by the operands
-    if goarch == "s390x":
-        return S390X.sub(lambda m: m[1] + {"lh": "ne", "he": "nl", "le": "nh"}[m[2]], name)
-    return name
-
-
-S390X = re.compile(r"(cl?g?i?r?j)(lh|he|le)$")  # compare and jump: not low or high is not equal
-BRC = re.compile(r"jn?(?:he|le|lh|[hleo])$")  # jump on condition, which others write as a mask
-
-
-def agrees(goarch: str, ours: str, theirs: str) -> bool:
-    if goarch == "s390x" and theirs == "brc" and BRC.match(ours):
-        return True
-    mine = spelled(goarch, ours)
-    return theirs in {mine, *ALIASES.get(SAME_ARCH.get(goarch, goarch), {}).get(mine, set())}
 
 
 @pytest.mark.parametrize("goarch", ARCHES)
 def test_instructions_are_those_of_other_disassemblers(goarch: str) -> None:
     """Addresses and sizes without exception; mnemonics wherever both tools know the instruction."""
-    if (OBJDUMP if goarch in ("amd64", "386") else LLVM_OBJDUMP) is None:
+    if disasm_checks.other_tool(goarch) is None:
         pytest.skip("objdump and llvm-objdump are needed")
-    theirs = listing(build(goarch), goarch)
-    literals = pools(theirs) if goarch == "arm" else set()
-    binary = goforensics.open(build(goarch))
-    places: list[str] = []
-    names: Counter[tuple[str, str]] = Counter()
-    compared = unknown = 0
-    for index in sample(binary):
-        for one in causes.decoded(binary, Transitions(binary, index)):
-            line = theirs.get(one.address)
-            if line is None or line.size != one.size:
-                places.append(f"{one.address:#x} {one.mnemonic}: {line}")
-            elif one.group == "data":
-                unknown += 1
-                if one.address not in literals and line.mnemonic not in (UNKNOWN, "<unknown>", "??", ".long", *MISSING):
-                    names[one.mnemonic, line.mnemonic] += 1
-            elif line.mnemonic not in (UNKNOWN, "<unknown>", "??"):
-                compared += 1
-                if not agrees(goarch, one.mnemonic, line.mnemonic):
-                    names[one.mnemonic, line.mnemonic] += 1
-    assert places == []
-    assert names == {}
-    assert compared > 10_000
-    assert unknown < compared // 20
-
-
-def assembly(document: Disassembly) -> bool:
-    """Every line of the function is one of an assembly file."""
-    return all(one.file is None or one.file.endswith(".s") for one in document.instructions)
+    found = disasm_checks.instructions(build(goarch), goarch)
+    assert found.places == []
+    assert found.names == {}
+    assert found.compared > 10_000
+    assert found.unknown < found.compared // 20
 
 
 @pytest.mark.parametrize("go", RELEASES)
 @pytest.mark.parametrize("goarch", ARCHES)
 def test_transitions_fall_on_instructions(goarch: str, go: str) -> None:
     """All of them, but for lines of assembly that are prefixes: LOCK and REP, behind which the line changes."""
-    binary = stripped(goarch, go)
-    data = binary.image.data
-    transitions = 0
-    for document in documents(binary):
-        transitions += sum(len(table.offsets) for table in document.tables)
-        assert document.offset is not None
-        for odd in document.misplaced:
-            assert assembly(document), (document.function, odd)
-            assert odd.table == "pcln"
-            assert data[document.offset + odd.offset - 1] in PREFIXES, (document.function, odd)
-    assert transitions > 3000
-
-
-@functools.cache
-def frames_program(go: str) -> Path:
-    """The program that tells what the runtime says of its addresses, stripped."""
-    flags = " -checklinkname=0" if toolchains.at_least(go, "1.23") else ""
-    work = toolchains.cache_root() / "oracle_frames"
-    content = (SOURCE / "main.go").read_bytes() + go.encode() + flags.encode()
-    final = work / f"{go}-{hashlib.sha256(content).hexdigest()[:12]}" / "frames"
-    if not final.is_file():
-        with toolchains.staging(final.parent) as folder:
-            command = [str(builds.go_command(go)), "build", "-buildvcs=false", f"{builds.STRIP}{flags}"]
-            env = toolchains.go_env(go) | {"CGO_ENABLED": "0"}
-            subprocess.run([*command, "-o", str(folder / "frames"), "."], cwd=SOURCE, env=env, check=True)
-    return final
-
-
-def told(stack: Stack) -> list[tuple[str, str, int]]:
-    """The frames as runtime.CallersFrames gives them: without wrappers that called something, generics shortened."""
-    kept = [f for f in stack.frames if not f.wrapper] if len(stack.frames) > 1 else list(stack.frames)
-    return [(re.sub(r"\[.*\]", "[...]", f.function), f.file or "?", f.line) for f in kept]
-
-
-def first_name(binary: Binary) -> str:
-    """The name at offset 0 of the names, which the runtime takes for none (moduledata.funcName)."""
-    table = binary.read(pclntab.PARSER)
-    return strings(table.data, np.array([table.header.tables["funcnametab"]]))[0]
+    found = disasm_checks.boundaries(stripped(goarch, go))
+    assert found.wrong == []
+    assert found.transitions > 3000
 
 
 @pytest.mark.parametrize("go", RELEASES)
 def test_lines_and_inline_stacks_are_those_of_the_runtime(go: str) -> None:
-    """At every instruction of the sample, by the program itself."""
-    path = frames_program(go)
-    binary = goforensics.open(path)
-    placed = binary.read(functions.PARSER)
-    ours: dict[int, list[tuple[str, str, int]]] = {}
-    entries = set(placed.address.tolist())
-    for index in sample(binary):
-        tables = Transitions(binary, index)
-        code = causes.decoded(binary, tables)
-        entry = int(placed.address[index])
-        stacks = tables.stacks(np.array([one.address - entry for one in code]))
-        # A last instruction of one byte cannot be asked for: its return address is the next function's.
-        pairs = ((one.address, stack) for one, stack in zip(code, stacks, strict=True))
-        ours |= {at: told(stack) for at, stack in pairs if at + 1 not in entries}
-    asked = "".join(f"{address:#x}\n" for address in ours)
-    answer = subprocess.run([str(path)], input=asked, capture_output=True, text=True, check=True).stdout
-    theirs, nameless = {}, first_name(binary)
-    for line in answer.splitlines():
-        address, *rest = line.split("\t")
-        theirs[int(address, 16)] = [
-            (rest[i] or nameless, rest[i + 1] or "?", int(rest[i + 2])) for i in range(0, len(rest), 3)
-        ]
-    wrong = {hex(at): (ours[at], theirs.get(at)) for at in ours if ours[at] != theirs.get(at)}
-    assert wrong == {}
-    assert sum(len(stack) > 2 for stack in ours.values()) > 500  # inlined into what is inlined
+    found = disasm_checks.runtime_stacks(go)
+    assert found.wrong == {}
+    assert found.nested > 500
 
 
 def documented(document: Disassembly, one: int) -> list[Frame]:
@@ -207,18 +70,6 @@ def test_the_document_tells_the_same_stacks() -> None:
 @pytest.mark.parametrize("go", RELEASES)
 @pytest.mark.parametrize("goarch", ["amd64", "arm64"])
 def test_lines_are_those_of_addr2line(goarch: str, go: str) -> None:
-    whole = build(goarch, go)
-    ours = {
-        row.address: f"{row.file or '?'}:{row.line or 0}"
-        for document in documents(goforensics.open(whole))
-        for row in document.instructions
-    }
-    command = [str(builds.go_command(go)), "tool", "addr2line", str(whole)]
-    asked = "".join(f"{address:#x}\n" for address in ours)
-    answer = subprocess.run(
-        command, input=asked, capture_output=True, text=True, check=True, env=toolchains.go_env(go)
-    ).stdout.splitlines()
-    assert len(answer) == 2 * len(ours)
-    wrong = [(hex(at), mine, said) for (at, mine), said in zip(ours.items(), answer[1::2], strict=True) if mine != said]
-    assert wrong == []
-    assert len(ours) > 10_000
+    found = disasm_checks.tool_lines(build(goarch, go), go)
+    assert found.wrong == {}
+    assert found.compared > 10_000

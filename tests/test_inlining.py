@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import builds
+import inlining_checks
 import numpy as np
 import pytest
 import toolchains
-from elftools.dwarf.die import DIE
-from elftools.elf.elffile import ELFFile
+from inlining_checks import opened
 
-import goforensics.binary
 from goforensics.analysis import callees as gathered
 from goforensics.analysis import inlining
 from goforensics.analysis.inlining import Copies
-from goforensics.binary import Binary
 from goforensics.sections import inltree
 
 pytestmark = pytest.mark.builds
@@ -25,10 +21,6 @@ ARCHES = [builds.Build("inlined", go, goarch=arch) for go in ("1.20", "1.27") fo
 COUNTED = [builds.Build("inlined", go) for go in RELEASES] + ARCHES
 SUMS = [builds.Build("hello", go) for go in RELEASES]
 SUMS += [builds.Build("hello", go, goarch=arch) for go in ("1.22", "1.27") for arch in ("386", "arm64", "s390x")]
-
-
-def opened(build: builds.Build) -> Binary:
-    return goforensics.binary.open(builds.executable(build))
 
 
 def by_name(copies: Copies) -> dict[str, int]:
@@ -41,7 +33,7 @@ def test_copies_are_as_many_as_the_source_has(build: builds.Build) -> None:
     copies = opened(build).read(inlining.PARSER)
     found, row = gathered.callees(copies), by_name(copies)
     leaf, outer = row["main.leaf"], row["main.outer"]
-    assert (int(found.copies[leaf]), int(found.copies[outer])) == (8, 2)
+    assert inlining_checks.COPIES.items() <= inlining_checks.counted(copies).items()
     assert "main.unused" not in row
     calls, hosts = gathered.callers(copies, found)
     assert (int(calls[leaf]), int(hosts[leaf])) == (3, 3)  # direct, outer, main; direct, nested, main
@@ -67,9 +59,7 @@ def test_copies_hold_those_within_them(build: builds.Build) -> None:
 @pytest.mark.parametrize("build", SUMS, ids=builds.Build.label)
 def test_all_code_is_somebodys(build: builds.Build) -> None:
     copies = opened(build).read(inlining.PARSER)
-    each = np.bincount(copies.nodes.owner, copies.code, len(copies.size)).astype(np.int64)
-    assert (copies.own >= 0).all()
-    assert (copies.own + each == copies.size).all()
+    assert inlining_checks.unequal(copies) == 0
     found = gathered.callees(copies)
     assert int(found.code.sum() + copies.own.sum()) == int(copies.table.funcs.size.sum())
     assert len(copies.code) == int(found.copies.sum()) > 200
@@ -145,52 +135,10 @@ def test_without_inlining_nothing_is_charged() -> None:
     assert int(copies.own.sum() + copies.code.sum()) == int(copies.size.sum())
 
 
-def _origin(die: DIE) -> int:
-    """Offset of the entry for the function that an inlined one is a copy of."""
-    attribute = die.attributes["DW_AT_abstract_origin"]
-    relative = attribute.form != "DW_FORM_ref_addr"
-    return int(attribute.value + (die.cu.cu_offset if relative else 0))
-
-
-def _length(die: DIE, ranges: Any) -> int:
-    """Bytes of code that an entry covers; `ranges` are those of the file, of which pyelftools types little."""
-    attributes = die.attributes
-    if "DW_AT_high_pc" in attributes:
-        low, high = attributes["DW_AT_low_pc"].value, attributes["DW_AT_high_pc"]
-        return int(high.value - (low if high.form == "DW_FORM_addr" else 0))
-    if "DW_AT_ranges" not in attributes:
-        return 0
-    entries = ranges.get_range_list_at_offset(attributes["DW_AT_ranges"].value, cu=die.cu)
-    return sum(int(each.end_offset - each.begin_offset) for each in entries if hasattr(each, "end_offset"))
-
-
-def debug_copies(build: builds.Build) -> dict[str, tuple[int, int]]:
-    """By function how many copies the debug data has, and the bytes that they cover."""
-    names, found = {}, []
-    with builds.executable(build).open("rb") as stream:
-        dwarf = ELFFile(stream).get_dwarf_info()
-        for unit in dwarf.iter_CUs():
-            for die in unit.iter_DIEs():
-                if die.tag == "DW_TAG_inlined_subroutine":
-                    found.append((_origin(die), _length(die, dwarf.range_lists())))
-                elif die.tag == "DW_TAG_subprogram" and "DW_AT_inline" in die.attributes:
-                    names[die.offset] = die.attributes["DW_AT_name"].value.decode()
-    sums: dict[str, tuple[int, int]] = {}
-    for origin, length in found:
-        copies, covered = sums.get(names[origin], (0, 0))
-        sums[names[origin]] = (copies + 1, covered + length)
-    return sums
-
-
-@pytest.mark.parametrize("go", [go for go in RELEASES if toolchains.at_least(go, "1.21")])
+@pytest.mark.parametrize("go", inlining_checks.DEBUG_DATA)
 @pytest.mark.parametrize("program", ["inlined", "hello"])
 def test_copies_and_their_code_are_those_of_the_debug_data(program: str, go: str) -> None:
-    """The compiler writes DWARF's inlined calls by another way.  Before Go 1.21 that lost some, or named them another
-    way; before 1.16 it left out of a copy's code what is inlined into it.
-    """
+    """The compiler writes DWARF's inlined calls by another way."""
     build = builds.Build(program, go)
     copies = opened(build).read(inlining.PARSER)
-    found = gathered.callees(copies)
-    lines = gathered.lines(copies, found)
-    both = zip(found.names, zip(found.copies.tolist(), lines.cumulative_code.tolist(), strict=True), strict=True)
-    assert dict(both) == debug_copies(build)
+    assert inlining_checks.copies_and_code(copies) == inlining_checks.debug_copies(build)

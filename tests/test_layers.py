@@ -39,6 +39,7 @@ LAYERS = [  # a module may import from the lines above its own
         "sections.inltree",
         "sections.dwarf_parts",
     ),
+    ("sections.arglive",),
     ("sections.itabs", "sections.inittasks", "sections.gostrings", "sections.funcdata", "sections.calls"),
     ("sections.inlined", "sections.slotnames"),
     ("sections.buildinfo", "sections.pcitems"),
@@ -105,24 +106,17 @@ LAYERS = [  # a module may import from the lines above its own
     ("matrix.builder",),
     ("rules.subject",),
     ("rules.protocol",),
-    ("rules.once", "rules.matching", "rules.secrets_words", "rules.recorded", "rules.asks", "rules.judging"),
-    ("rules.trimming", "rules.vcs"),
-    ("rules.asked",),
-    (
-        "rules.values",
-        "rules.wheres",
-        "rules.secrets_tokens",
-        "rules.secrets_keys",
-        "rules.secrets_urls",
-        "rules.secrets_assignments",
-    ),
-    ("rules.instrings", "rules.paths_strings", "rules.internal_names"),
-    ("rules.secrets_scan", "rules.paths_found"),
+    ("clues.strings", "clues.places", "clues.grouping", "clues.recorded", "clues.requirements", "clues.headers"),
+    ("clues.trimming", "clues.vcs", "clues.linker_values", "clues.names", "clues.paths_in_strings"),
+    ("clues.secret_shapes", "clues.flags"),
+    ("clues.secret_tokens", "clues.secret_keys", "clues.secret_urls", "clues.secret_assignments", "clues.paths"),
+    ("clues.secrets",),
     ("rules.*",),
     ("rules.catalogue",),
     ("policychecks",),
     ("policyfile", "audit.walk", "audit.workers"),
-    ("audit.findings", "audit.template", "audit.remedy"),
+    ("audit.findings", "audit.template"),
+    ("audit.remedy",),
     ("audit.engine", "audit.baseline"),
     ("audit.examine", "audit.explain"),
     ("audit.ask", "audit.run"),
@@ -145,14 +139,16 @@ LAYERS = [  # a module may import from the lines above its own
     ("cli",),
     ("__main__",),
 ]
-PACKAGES = {"analysis", "audit", "matrix", "rebuild", "containers", "sections", "schemas"}  # empty __init__ files
+# Packages whose __init__ files hold no code.
+PACKAGES = {"analysis", "audit", "clues", "matrix", "rebuild", "containers", "sections", "schemas"}
 ONE_IMPORTER = {
     "lief": {"containers.lief_support"},
     "rich": {"renderers"},
     "duckdb": {"renderers.parquet_document"},
     "capstone": {"analysis.instructions"},
+    "re2": {"patterns"},
 }
-SEVERAL = {"elftools": {"containers.elf", "containers.elf_dynamic"}, "re2": {"patterns", "rules.matching"}}
+SEVERAL = {"elftools": {"containers.elf", "containers.elf_dynamic"}}
 
 
 def layer(module: str) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import get_args
@@ -20,15 +22,19 @@ from jsonschema import Draft202012Validator
 from test_macho import fat
 
 import goforensics.binary
+from goforensics.analysis import levers
 from goforensics.analysis.pcreport import Asked
 from goforensics.analysis.pcreport import pcdata as document_of
 from goforensics.errors import GoForensicsError, UsageError
+from goforensics.rebuild import savings
 from goforensics.renderers import View, render
+from goforensics.report import TransitionCause
 from goforensics.report_pcdata import (
     By,
     CalleeRow,
     CalleeSums,
     FunctionRow,
+    LeverRow,
     PartBytes,
     PartTotal,
     Pcdata,
@@ -50,7 +56,8 @@ def shown(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("top", [None, 3])
 def test_documents_sum_and_keep_to_the_schema(by: str, top: int | None) -> None:
     text = resources.files("goforensics").joinpath("schemas/pcdata-1.json").read_text(encoding="utf-8")
-    document = document_of(goforensics.binary.open(GREETER), Asked(by=by, package="runtime/...", top=top))  # type: ignore[arg-type]
+    asked = Asked(by=by, package="runtime/...", top=top, why=2, levers=True)  # type: ignore[arg-type]
+    document = document_of(goforensics.binary.open(GREETER), asked)
     Draft202012Validator(json.loads(text)).validate(json.loads("".join(render(document, "json"))))
     image = document.images[0]
     if by == "inlined":
@@ -162,6 +169,107 @@ def test_slices_have_an_image_each(tmp_path: Path) -> None:
     assert "".join(render(found, "text")).count("Functions, by") == 2
 
 
+def test_causes_are_told_of_the_first_rows_and_count_every_transition() -> None:
+    document = document_of(goforensics.binary.open(GREETER), Asked(why=4))
+    first, others = document.images[0].functions[:4], document.images[0].functions[4:]
+    assert len(others) > 100
+    assert all(row.why is None for row in others)
+    for row in first:
+        assert row.why is not None
+        changes: Counter[str] = Counter()
+        for each in row.why:
+            changes[each.table] += each.transitions * (each.cause != "entry")
+        said = {name: part.transitions for name, part in row.parts.items() if part.transitions}
+        assert +changes == said
+        assert changes.total() == row.transitions
+    text = "".join(render(document, "text", View(top=5, width=160)))
+    assert [line.split()[0] for line in text.splitlines() if " transitions: " in line] == [
+        f"{row.transitions:,}" for row in first
+    ]
+
+
+def test_the_most_frequent_causes_come_first_in_text() -> None:
+    why = [
+        *(TransitionCause("pcsp", cause, 1, None) for cause in ("entry", "return", "stack growth", "jump")),
+        *(TransitionCause("pcln", f"inlined body {what}", 2, 8) for what in ("begins", "ends")),
+        TransitionCause("pcln", "new line", 3, 9),
+    ]
+    assert with_why(why) == "10 transitions: inlined bodies 40 %, new lines 30 %, returns 10 %, stack growth 10 %"
+    assert with_why([TransitionCause("pcsp", "entry", 1, None)]) == "no transitions"
+    unknown = [TransitionCause("pcln", cause, 1, None) for cause in ("entry", "not known")]
+    assert with_why(unknown) == "1 transition, of causes not known: the code is not decoded"
+
+
+def with_why(why: list[TransitionCause]) -> str:
+    """What the text says beneath a function."""
+    document = made_up("name")
+    image = document.images[0]
+    row = msgspec.structs.replace(image.functions[0], why=why)
+    document = msgspec.structs.replace(document, images=[msgspec.structs.replace(image, functions=[row])])
+    return next(
+        line.strip()
+        for line in "".join(render(document, "text", View(width=160))).splitlines()
+        if " transition" in line
+    )
+
+
+@pytest.mark.parametrize("by", ["function", "inlined"])
+def test_levers_are_those_of_the_file(by: By) -> None:
+    binary = goforensics.binary.open(GREETER)
+    image = document_of(binary, Asked(by=by, top=3, levers=True)).images[0]
+    found = levers.levers(binary)
+    assert image.levers is not None
+    assert [(row.name, tuple(row.flags), row.pclntab_bytes, row.bound) for row in image.levers] == [
+        (each.name, each.flags, each.pclntab_bytes, each.bound) for each in found
+    ]
+    assert {each.flags for each in found} == set(levers.PRICE)
+    assert image.compressible == savings.document(binary).compressible
+
+
+def test_text_says_what_flags_change_and_how_to_measure_it() -> None:
+    binary = goforensics.binary.open(GREETER)
+    text = "".join(render(document_of(binary, Asked(top=3, levers=True)), "text", View(top=3, width=160)))
+    section = text[text.index("What flags would change") :]
+    for each in levers.levers(binary):
+        assert f"{each.pclntab_bytes:+,}" in section
+        assert (f"± {each.bound:,}" in section) != each.exact
+        assert section.count(f" {' '.join(each.flags)} ") == 1
+    assert all(price in section for price in levers.PRICE.values())
+    assert "goforensics matrix PACKAGE --levers" in section
+    assert "Only compressible" in section
+
+
+def test_a_lever_without_an_estimate_says_so() -> None:
+    document = made_up("name")
+    row = LeverRow("trees", ["-x"], -4, 0, True, "trees", "speed")
+    document = msgspec.structs.replace(document, images=[msgspec.structs.replace(document.images[0], levers=[row])])
+    text = "".join(render(document, "text", View(width=160)))
+    assert "exact" in text
+    assert "not estimated" in text
+    none = msgspec.structs.replace(document, images=[msgspec.structs.replace(document.images[0], levers=[])])
+    assert "nothing: the file has none" in "".join(render(none, "text", View(width=160)))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--why", "--by", "inlined"), ("--why", "--format", "csv"), ("--levers", "--format", "csv")]
+)
+def test_options_that_exclude_each_other(arguments: tuple[str, ...]) -> None:
+    result = shown(str(GREETER), *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("option", "loaded"), [((), "[]"), (("--why",), "['capstone']")])
+def test_code_is_decoded_only_for_those_who_ask(option: tuple[str, ...], loaded: str) -> None:
+    arguments = ["pcdata", str(GREETER), "--output", os.devnull, *option]
+    program = (
+        f"import sys; from goforensics.cli import main; main({arguments!r})\n"
+        "print([name for name in ('capstone', 'lief') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == loaded
+
+
 NASTY = ("\x1b[31m", "\u202e", "[red]x[/red]", "=1+1", "\x00\x07\r")
 
 
@@ -216,7 +324,8 @@ def test_mutants_are_errors_or_add_up(tmp_path: Path) -> None:
         for by in get_args(By):
             begun = time.perf_counter()
             try:
-                image = document_of(goforensics.binary.open(path), Asked(by=by, top=5)).images[0]
+                asked = Asked(by=by, top=5, why=2, levers=number % 8 == 0)  # these compress the table, which takes time
+                image = document_of(goforensics.binary.open(path), asked).images[0]
             except GoForensicsError:
                 continue
             finally:

@@ -12,11 +12,12 @@ import specimens_build
 from made_elf import ALLOC, EXECUTE, WRITE, Made, image
 from specimens import RELEASES, Program, Specimen, build
 
+import goforensics.rules
 from goforensics.analysis import identity
 from goforensics.binary import open as open_binary
+from goforensics.clues import flags, recorded
 from goforensics.errors import UsageError
 from goforensics.policy import BuildRules, Policy
-from goforensics.rules import asked, recorded
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections import buildinfo, pclntab
@@ -72,7 +73,7 @@ def titles(name: str, subject: Subject, **rules: object) -> str:
 
 
 def state(subject: Subject, flag: str) -> list[str]:
-    return [answer.state for answer in asked.answers(subject, [flag])]
+    return [answer.state for answer in flags.answers(subject, [flag])]
 
 
 @pytest.mark.builds
@@ -142,7 +143,7 @@ def test_flags(tmp_path: Path, settings: str, flag: str, expected: str) -> None:
 
 def test_goflags_are_the_flags_in_it(tmp_path: Path) -> None:
     subject = made(tmp_path, MODULE + SETTINGS + "build\t-trimpath=true\n")
-    answers = asked.answers(subject, ["GOFLAGS=-trimpath -mod=vendor '-tags=a b'"])
+    answers = flags.answers(subject, ["GOFLAGS=-trimpath -mod=vendor '-tags=a b'"])
     assert [(a.flag, a.state) for a in answers] == [
         ("-trimpath", "present"), ("-mod=vendor", "unknown"), ("-tags=a b", "absent"),
     ]  # fmt: skip
@@ -372,8 +373,21 @@ def test_no_build_information_at_all(tmp_path: Path) -> None:
 
 
 def test_every_rule_explains_itself() -> None:
-    folder = Path(asked.__file__).parent
+    folder = Path(goforensics.rules.__file__).parent
     for path in sorted([*folder.glob("build_*.py"), *folder.glob("size_*.py")]):
         each: Rule = importlib.import_module(f"goforensics.rules.{path.stem}").RULE
         assert each.id == path.stem.replace("_", "/", 1).replace("_", "-")
         assert all((each.title, each.why, each.fix, each.limits))
+
+
+@pytest.mark.builds
+@pytest.mark.parametrize("go", RELEASES)
+def test_a_build_of_one_file_is_named_as_the_cause(go: str) -> None:
+    """A4: `go build main.go` in a clean repository has no main module and no stamp, and the rules say why."""
+    files = Program(specimens_build.MAIN, repository="clean", package="main.go")
+    subject = Subject(open_binary(build(files, go)))
+    for name in ("vcs", "version"):
+        assert "list of files (go build main.go)" in titles(name, subject)
+        assert "go build ." in found(name, subject)[0].fix
+    package = Program(specimens_build.MAIN, repository="clean")
+    assert found("vcs", Subject(open_binary(build(package, go)))) == []

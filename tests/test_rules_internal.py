@@ -9,9 +9,10 @@ import specimens_internal
 from specimens import RELEASES, Program, build
 
 from goforensics.binary import open as open_binary
+from goforensics.clues import linker_values
+from goforensics.clues.names import host_pattern, path_pattern
 from goforensics.policy import InternalRules, Policy
-from goforensics.rules import internal_host, internal_module, internal_pattern, internal_user, values
-from goforensics.rules.internal_names import host_pattern, path_pattern
+from goforensics.rules import internal_host, internal_module, internal_pattern, internal_user
 from goforensics.rules.protocol import NotApplicableError, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -118,7 +119,7 @@ def test_a_pattern_that_is_none() -> None:
     ],
 )
 def test_the_linker_s_flags(ldflags: str, expected: list[tuple[str, str]]) -> None:
-    assert list(values.flags(ldflags)) == expected
+    assert list(linker_values.flags(ldflags)) == expected
 
 
 @pytest.mark.builds
@@ -130,7 +131,7 @@ def test_what_x_set_is_known_without_the_flag(go: str, flags: tuple[str, ...]) -
         (("go.mod", "module x\n\ngo 1.18\n"), ("main.go", specimens_internal.MAIN)),
         (*flags, "-ldflags=-s -w -X main.value=planted-text"),
     )
-    found = values.values(Subject(open_binary(build(program, go))))
+    found = linker_values.values(Subject(open_binary(build(program, go))))
     mine = [value for value in found if value.text == "planted-text"]
     assert len(mine) == 1
     assert mine[0].places[-1][2] == "rodata"

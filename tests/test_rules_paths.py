@@ -17,10 +17,11 @@ from goforensics.analysis.leakplaces import Place, places
 from goforensics.analysis.leaks import leaks, roots_of
 from goforensics.analysis.paths import is_leak
 from goforensics.binary import open as open_binary
+from goforensics.clues import paths
+from goforensics.clues.paths_in_strings import somebody
 from goforensics.policy import Policy
-from goforensics.rules import paths_found, paths_goroot, paths_home, paths_source_tree
+from goforensics.rules import paths_goroot, paths_home, paths_source_tree
 from goforensics.rules.catalogue import rules
-from goforensics.rules.paths_strings import somebody
 from goforensics.rules.protocol import Draft
 from goforensics.rules.subject import Subject
 
@@ -135,7 +136,7 @@ def test_a5_the_directory_of_a_replaced_module_survives(go: str, tmp_path: Path)
     assert [hit.where for hit in draft.hits] == ["buildinfo:replace", "rodata"]
     assert all(raw[hit.offset : (hit.offset or 0) + hit.length] == str(local).encode() for hit in draft.hits)
     assert raw.count(str(local).encode()) == 2
-    assert draft.fix == paths_found.REPLACE
+    assert draft.fix == paths.REPLACE
 
 
 @pytest.mark.builds
@@ -244,6 +245,6 @@ def test_the_fix_says_what_helps() -> None:
     """-trimpath helps against the file table, and against nothing of what survives it."""
     plain, trimmed = executable(zoo_builds("1.27")[0]), executable(zoo_builds("1.27")[1])
     (goroot,) = found(plain)["paths/goroot"]
-    assert goroot.fix == paths_found.TRIMPATH
+    assert goroot.fix == paths.TRIMPATH
     (home,) = found(trimmed)["paths/home"]
-    assert home.fix == f"{paths_found.LINE}; {paths_found.STRINGS}"
+    assert home.fix == f"{paths.LINE}; {paths.STRINGS}"

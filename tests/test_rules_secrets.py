@@ -11,13 +11,14 @@ import specimens_secrets as made
 from builds import FAKE_TOKEN, executable, zoo_builds
 from specimens import RELEASES, Program, Specimen, build
 
+from goforensics import patterns
 from goforensics.binary import open as open_binary
+from goforensics.clues.secret_shapes import Match, Text, stand_in
+from goforensics.clues.secrets import SHAPES
 from goforensics.policy import Policy, SecretRules
-from goforensics.rules import matching, secrets_pattern
+from goforensics.rules import secrets_pattern
 from goforensics.rules.catalogue import rules
 from goforensics.rules.protocol import Draft, NotApplicableError, UnknownError
-from goforensics.rules.secrets_scan import SHAPES
-from goforensics.rules.secrets_words import Match, Text, stand_in
 from goforensics.rules.subject import Subject
 
 SECRETS = [rule for rule in rules() if rule.id.startswith("secrets/") and rule.id != "secrets/pattern"]
@@ -244,15 +245,15 @@ def test_a_pattern_of_the_policy_that_is_none() -> None:
         list(secrets_pattern.RULE.check(subject, Policy()))
 
 
-@pytest.mark.parametrize("at", [0, matching.STEP - 8, matching.STEP - 1, matching.STEP, 2 * matching.STEP - 3])
+@pytest.mark.parametrize("at", [0, patterns.STEP - 8, patterns.STEP - 1, patterns.STEP, 2 * patterns.STEP - 3])
 def test_a_match_across_a_step(at: int) -> None:
     """The bytes are searched in steps; what begins in one and ends in the next is found once, whole."""
-    data = bytearray(2 * matching.STEP + 100)
+    data = bytearray(2 * patterns.STEP + 100)
     data[at : at + 20] = b"needle-0123456789abc"
-    assert list(matching.spans(memoryview(bytes(data)), [rb"needle-[0-9a-z]+"])) == [(at, 20)]
+    assert list(patterns.spans(memoryview(bytes(data)), [rb"needle-[0-9a-z]+"])) == [(at, 20)]
 
 
 def test_there_is_an_end_to_matches() -> None:
-    data = memoryview(b"needle " * (matching.MOST + 1))
-    with pytest.raises(matching.TooManyError):
-        list(matching.spans(data, [b"needle"]))
+    data = memoryview(b"needle " * (patterns.MOST + 1))
+    with pytest.raises(patterns.TooManyError):
+        list(patterns.spans(data, [b"needle"]))

@@ -13,6 +13,7 @@ from samples import hostile, sample
 from goforensics.errors import UsageError
 from goforensics.renderers import View, render, render_all
 from goforensics.renderers.plain import plain
+from goforensics.renderers.text_tables import shortened
 from goforensics.report import (
     DisputeRow,
     DynamicInfo,
@@ -105,6 +106,20 @@ def test_the_environment_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     for name, value in {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "COLUMNS": "40", "JUPYTER_COLUMNS": "40"}.items():
         monkeypatch.setenv(name, value)
     assert show(full()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "expected"),
+    [
+        ("github.com/a/b.(*T).Method", 26, "github.com/a/b.(*T).Method"),
+        ("github.com/a/b.(*T).Method", 25, "…/b.(*T).Method"),
+        ("github.com/a/b.F[go.shape.struct { x/y.Z }]", 9, "…/b.F[go.shape.struct { x/y.Z }]"),  # no directory of its
+        ("type..eq.struct { a/b.C }", 9, "type..eq.struct { a/b.C }"),
+        ("main.main", 1, "main.main"),
+    ],
+)
+def test_a_long_name_loses_the_directories_of_its_path(name: str, room: int, expected: str) -> None:
+    assert shortened(name, room) == expected
 
 
 def test_the_answer_comes_first() -> None:

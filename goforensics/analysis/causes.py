@@ -7,9 +7,9 @@ Each transition has one cause, the first of these that applies:
 * "bounds check", "panic": it is where the code begins that leads to runtime.panicIndex and its kin, or to another
   panic that the compiler put there;
 * then by table: pcsp "return", "jump", "stack pointer"; UnsafePoint "write barrier", "unsafe point"; StackMapIndex
-  "call"; InlTreeIndex "inlined body begins", "inlined body ends"; ArgLiveIndex "argument liveness"; pcfile and pcln
-  the two of inlined bodies, "other file" and "new line";
-* "other", and "not known" where the code cannot be decoded.
+  "call"; RegMapIndex (up to Go 1.15) "call", "live registers"; InlTreeIndex "inlined body begins", "inlined body
+  ends"; ArgLiveIndex "argument liveness"; pcfile and pcln the two of inlined bodies, "other file" and "new line";
+* "other", and "not known" where the code cannot be decoded, or is more than is decoded.
 
 Source of truth: Go's src/cmd/compile/internal/ssagen/ssa.go and src/cmd/internal/obj/*/obj*.go (what is emitted).
 """
@@ -55,12 +55,13 @@ class Boundaries:
     def __init__(self, code: Sequence[Instruction], names: Mapping[int, str], tables: Transitions, entry: int) -> None:
         self.code, self.names, self.tables, self.entry = code, names, tables, entry
         self.index = {i.address - entry: n for n, i in enumerate(code)}
+        self.end = code[-1].address + code[-1].size - entry if code else 0  # of what is decoded
 
     def cause(self, table: Table, step: int) -> str:
         """What makes the transition with which a step (not the first) begins."""
         at = self.index.get(int(table.start[step]))
         if at is None:
-            return "other" if self.code else "not known"
+            return "other" if int(table.start[step]) < self.end else "not known"
         if at in self._growth or (table.name == "UnsafePoint" and at - 1 in self._growth):
             return "stack growth"
         if at in self._cold:
@@ -73,8 +74,10 @@ class Boundaries:
                 return self._stack_pointer(at)
             case "UnsafePoint":
                 return self._unsafe(table, step)
-            case "StackMapIndex" | "RegMapIndex":
+            case "StackMapIndex":
                 return "call" if self._calls(table, step) else "other"
+            case "RegMapIndex":
+                return "call" if self._calls(table, step) else "live registers"
             case "InlTreeIndex":
                 return self._inlined(at) or "other"
             case "pcfile" | "pcln":
@@ -92,8 +95,7 @@ class Boundaries:
 
     def _inlined(self, at: int) -> str:
         """Whether the code of an inlined function begins or ends before an instruction; "" if neither."""
-        offsets = np.array([self.code[n].address - self.entry for n in (at - 1, at)])
-        before, after = self.tables.nodes(offsets).tolist()
+        before, after = self._nodes[at - 1], self._nodes[at]
         if before == after:
             return ""
         return "inlined body ends" if self._within(before, after) else "inlined body begins"
@@ -121,6 +123,12 @@ class Boundaries:
     @cached_property
     def _offsets(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         return np.array([i.address - self.entry for i in self.code], np.int64)
+
+    @cached_property
+    def _nodes(self) -> list[int]:
+        """The inline tree's node of each instruction."""
+        found: list[int] = self.tables.nodes(self._offsets).tolist()
+        return found
 
     def _unsafe(self, table: Table, step: int) -> str:
         """What is unsafe is a step of its own: this one, or the one that ends here."""

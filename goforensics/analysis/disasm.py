@@ -14,7 +14,7 @@ from goforensics.analysis.referents import Referent
 from goforensics.analysis.transitions import Table, Transitions
 from goforensics.binary import Binary
 from goforensics.errors import UsageError
-from goforensics.report import Unread
+from goforensics.report import TransitionCause, Unread
 from goforensics.sections import functions
 from goforensics.sections.arrays import Offsets
 
@@ -79,7 +79,7 @@ class _Function:
             inlined=self._inlined(offsets),
             tables=[_table(table) for table in self.tables.tables],
             misplaced=list(self._misplaced(offsets)),
-            why=[report.TransitionCause(c.table, c.cause, c.transitions, c.bytes) for c in self._causes()],
+            why=[TransitionCause(c.table, c.cause, c.transitions, c.bytes) for c in self._causes()],
             unread=[Unread(p.structure, p.offset, p.reason) for p in self.binary.problems()],
         )
 

@@ -108,9 +108,9 @@ def recommendation(all_copies: Inlining, found: Callees, modules: Modules, size:
     tables = all_copies.node_bytes + all_copies.index_bytes + all_copies.name_bytes
     share = f" ({100 * tables / size:.1f} % of the pclntab)" if size else ""
     said = (
-        f"inlining takes {tables:,} bytes of tables{share} and "
-        f"{all_copies.code_bytes:,} of code in {all_copies.copies:,} copies: measure -gcflags=all=-l, which leaves "
-        "calls instead, with goforensics matrix"
+        f"inlining takes {tables:,} bytes of tables{share} and {all_copies.code_bytes:,} of code in "
+        f"{all_copies.copies:,} copies: goforensics matrix PACKAGE --levers measures what calls in their place would "
+        "take (-gcflags=all=-l)"
     )
     for i in np.argsort(-found.bytes, kind="stable")[:LOOKED_AT].tolist():
         if modules.home(package_of(found.names[i])).kind in ("main", "dependency"):

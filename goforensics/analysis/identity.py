@@ -13,8 +13,14 @@ from goforensics.containers.image import Dynamic, Image
 from goforensics.errors import FormatError
 from goforensics.sections import buildid, buildinfo, dwarf, functions, goversion, pclntab, symtab
 from goforensics.sections.buildinfo import BuildInfo, Module
+from goforensics.sections.search import file_ranges, find_all, held
 
 CGO_FILES = {"_cgo_gotypes.go", "_cgo_import.go"}
+# src/runtime/cgo: gcc_fatalf.c and gcc_linux_*.c (gcc_unix.c since Go 1.27); gcc_darwin_*.c and other systems' of old.
+CGO_MESSAGES = (
+    (b"runtime/cgo: \0", b"pthread_create failed: %s\0"),
+    (b"runtime/cgo: pthread_create failed: %s\n\0",),
+)
 # Sections that a system linker writes and Go's own does not; see cmd/link/internal/ld/{elf,macho,pe}.go.
 EXTERNAL = {".init_array", ".fini_array", ".eh_frame", ".gnu.hash", ".CRT", "__TEXT,__unwind_info", "__TEXT,__stubs"}
 NUMBERS = re.compile(r"\d+")
@@ -130,6 +136,24 @@ def newest(versions: tuple[str, ...]) -> str:
 
 
 def _cgo_evidence(binary: Binary, packages: Packages | None) -> list[str]:
+    """What of Go's shows that there is C, else what of C's does: of runtime/cgo no Go function need be left."""
+    return _cgo_in_table(binary, packages) or _cgo_messages(binary.image)
+
+
+def _cgo_messages(image: Image) -> list[str]:
+    """The beginning of what the C code of runtime/cgo says when it gives up, and one thing that it says.
+
+    C ends its strings with NULs, and Go does not.  That pthread_create is imported shows nothing: packages without C
+    import it, too (//go:cgo_import_dynamic).
+    """
+    for start, end in file_ranges(segment for segment in held(image) if not segment.writable):
+        data = image.data[start:end]
+        if any(all(next(find_all(data, text), None) is not None for text in texts) for texts in CGO_MESSAGES):
+            return ["messages of runtime/cgo's C code"]
+    return []
+
+
+def _cgo_in_table(binary: Binary, packages: Packages | None) -> list[str]:
     table = binary.maybe(pclntab.PARSER)
     if table is None or packages is None:
         return []

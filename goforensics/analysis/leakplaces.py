@@ -27,6 +27,7 @@ class Place(msgspec.Struct, frozen=True):
     offset: int | None  # in the image; None where its text is not in the file as it is read
     length: int
     note: str = ""  # "inside compressed .debug_line"
+    copy_of: str = ""  # the `where` of the line that these bytes repeat
 
 
 def places(binary: Binary, roots: Roots) -> Iterator[Place]:
@@ -74,7 +75,9 @@ class _Finder:
         copies = self._copies
         yield Place(each.path, each.where, offset, length)
         for copy in copies[1:]:
-            yield Place(each.path, "rodata", offset - copies[0] + copy, length, f"runtime.modinfo, as {each.where}")
+            yield Place(
+                each.path, "rodata", offset - copies[0] + copy, length, f"runtime.modinfo, as {each.where}", each.where
+            )
 
     @cached_property
     def _copies(self) -> Sequence[int]:

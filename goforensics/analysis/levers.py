@@ -29,6 +29,10 @@ from goforensics.sections.pclntab import Pclntab
 from goforensics.sections.pctables import SLOTS
 
 NO_INLINING, NO_BOUNDS_CHECKS = ("-gcflags=all=-l",), ("-gcflags=all=-B",)
+PRICE: dict[tuple[str, ...], str] = {  # what the flags cost elsewhere
+    NO_INLINING: "calls in place of copies: slower code, of another size",
+    NO_BOUNDS_CHECKS: "an index out of range reads or overwrites what lies there instead of a panic",
+}
 LAYOUTS = ("1.20", "1.26")  # of the rebuilds: the estimates are for these,
 MACHINES = {"amd64": 1, "arm64": 4}  # and for these, by the bytes that tables count code in
 INL_TREE_INDEX, PANIC_BOUNDS = len(SLOTS) + 2, len(SLOTS) + 4  # slots of abi.PCDATA_InlTreeIndex and _PanicBounds

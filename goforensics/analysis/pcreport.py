@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import msgspec
 import numpy as np
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
 from goforensics.analysis import callees as gathered
@@ -20,12 +20,13 @@ from goforensics.binary import Binary
 from goforensics.errors import FormatError, UsageError
 from goforensics.patterns import matcher
 from goforensics.question import Filter
-from goforensics.report import Unread
+from goforensics.report import TransitionCause, Unread
 from goforensics.report_pcdata import (
     By,
     CalleeRow,
     CalleeSums,
     FunctionRow,
+    LeverRow,
     PartBytes,
     PartTotal,
     Pcdata,
@@ -49,6 +50,8 @@ class Asked(msgspec.Struct, frozen=True):
     function: str | None = None  # a regular expression (RE2)
     package: str | None = None  # as in --filter: net/... is net and everything below
     top: int | None = None
+    why: int = 0  # of so many rows of functions, what makes their transitions: their code is decoded for it
+    levers: bool = False  # whether to tell what flags would change
 
     @property
     def order(self) -> SortName:
@@ -123,7 +126,30 @@ def _image(binary: Binary, asked: Asked, wanted: _Wanted) -> PcdataImage:
     image = (
         _Functions(binary, weights).on(image, asked, wanted) if by_function else _callees(binary, image, asked, wanted)
     )
+    if asked.levers:
+        image = _levers(binary, image)
     return replace(image, unread=[Unread(p.structure, p.offset, p.reason) for p in binary.problems()])
+
+
+def _levers(binary: Binary, image: PcdataImage) -> PcdataImage:
+    """The image with what flags would change, and what only compresses."""
+    # Not at the top: they take half as long to import as all else here.
+    from goforensics.analysis.levers import PRICE, levers
+    from goforensics.rebuild.savings import compressible
+
+    rows = [LeverRow(**{**asdict(e), "flags": list(e.flags)}, price=PRICE[e.flags]) for e in levers(binary)]
+    return replace(image, levers=rows, compressible=compressible(binary))
+
+
+def _why(binary: Binary, function: int) -> list[TransitionCause] | None:
+    """What makes the transitions of a function; None where nothing says where its code is."""
+    # Not at the top: Capstone is for those who ask.
+    from goforensics.analysis import causes
+
+    try:
+        return [TransitionCause(*msgspec.structs.astuple(each)) for each in causes.why(binary, function)]
+    except FormatError:
+        return None
 
 
 def _code(binary: Binary) -> Offsets:
@@ -148,7 +174,7 @@ class _Functions:
     """Rows of functions, while they are made."""
 
     def __init__(self, binary: Binary, weights: Weights) -> None:
-        self.weights, self.table = weights, weights.table
+        self.binary, self.weights, self.table = binary, weights, weights.table
         self.packages, self.placed = packages(weights.table), binary.maybe(functions.PARSER)
         self.code, self.total = _code(binary), weights.total()
         self.pcdata, self.line = weights.total("PCDATA"), weights.total("line")
@@ -160,7 +186,7 @@ class _Functions:
         shown, rest = _ordered(self._key(asked.order), mine, asked.top)
         return replace(
             image,
-            functions=[self._row(i) for i in shown.tolist()],
+            functions=list(self._rows(shown, asked.why)),
             left_out=self._sums(rest),
             filtered_out=self._sums(np.flatnonzero(~mine)),
         )
@@ -177,31 +203,47 @@ class _Functions:
         columns = (self.total, self.pcdata, self.line, self.code)
         return Sums(len(rows), *(int(column[rows].sum()) for column in columns))
 
-    def _row(self, i: int) -> FunctionRow:
-        parts = {}
-        for part in self.weights.parts:
-            own, apportioned, shared = int(part.own[i]), int(part.apportioned[i]), int(part.shared[i])
-            if own or apportioned or shared:
-                changes = None if part.transitions is None else int(part.transitions[i])
-                parts[part.name] = PartBytes(own, apportioned, shared, changes)
-        inside = [parts[part.name] for part in self.weights.parts if part.inside and part.name in parts]
-        code, total = int(self.code[i]), int(self.total[i])
-        return FunctionRow(
-            function=self.table.names[i],
-            package=self._package(i),
-            address=int(self.placed.address[i]) if self.placed else None,
-            code_bytes=code,
-            pclntab_bytes=total,
-            own=sum(each.own for each in inside),
-            apportioned=sum(each.apportioned for each in inside),
-            shared=sum(each.shared for each in inside),
-            pcdata_bytes=int(self.pcdata[i]),
-            line_bytes=int(self.line[i]),
-            outside_bytes=int(self.outside[i]),
-            density=total / code if code else None,
-            transitions=int(self.transitions[i]),
-            parts=parts,
+    def _rows(self, shown: Offsets, explained: int) -> Iterator[FunctionRow]:
+        """The rows of functions `shown` (k,), the first of them with what makes their transitions."""
+        # By column, not by cell: a large program has half a million of these.
+        inside = [part for part in self.weights.parts if part.inside]
+        shared = sum((part.shared[shown] for part in inside), np.zeros(len(shown), np.int64)).tolist()
+        own = sum((part.own[shown] for part in inside), np.zeros(len(shown), np.int64)).tolist()
+        total, pcdata, line, outside, transitions, code = (
+            column[shown].tolist()
+            for column in (self.total, self.pcdata, self.line, self.outside, self.transitions, self.code)
         )
+        for rank, (i, parts) in enumerate(zip(shown.tolist(), self._parts(shown), strict=True)):
+            yield FunctionRow(
+                function=self.table.names[i],
+                package=self._package(i),
+                address=int(self.placed.address[i]) if self.placed else None,
+                code_bytes=code[rank],
+                pclntab_bytes=total[rank],
+                own=own[rank],
+                apportioned=total[rank] - own[rank],
+                shared=shared[rank],
+                pcdata_bytes=pcdata[rank],
+                line_bytes=line[rank],
+                outside_bytes=outside[rank],
+                density=total[rank] / code[rank] if code[rank] else None,
+                transitions=transitions[rank],
+                parts=parts,
+                why=_why(self.binary, i) if rank < explained else None,
+            )
+
+    def _parts(self, shown: Offsets) -> list[dict[str, PartBytes]]:
+        """(k,) what each of the functions `shown` has of each part."""
+        found: list[dict[str, PartBytes]] = [{} for _ in range(len(shown))]
+        for part in self.weights.parts:
+            columns = [part.own[shown], part.apportioned[shown], part.shared[shown]]
+            rows = np.flatnonzero(np.any(columns, axis=0))
+            changes = [] if part.transitions is None else [part.transitions[shown][rows].tolist()]
+            for row, *cells in zip(
+                rows.tolist(), *(column[rows].tolist() for column in columns), *changes, strict=True
+            ):
+                found[row][part.name] = PartBytes(*cells)
+        return found
 
 
 def _callees(binary: Binary, image: PcdataImage, asked: Asked, wanted: _Wanted) -> PcdataImage:

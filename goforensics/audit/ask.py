@@ -26,6 +26,7 @@ class Options(msgspec.Struct, frozen=True):
     skip: tuple[str, ...] = ()
     baseline: str | None = None
     fix: bool = False
+    fix_all: bool = False
 
 
 def question(options: Options) -> Question:
@@ -49,7 +50,7 @@ def question(options: Options) -> Question:
         only=options.only,
         skip=options.skip,
         baseline=known,
-        fix=options.fix,
+        fix="all" if options.fix_all else "failing" if options.fix else "no",
         notes=tuple(notes),
     )
 

@@ -75,7 +75,7 @@ def audit(
         ship=findings.ships(found, policy.fail_on),
         findings=found,
         checks=[_together(row, subjects) for row in said],
-        unread=mapping.unread_everywhere(binary),
+        unread=[*mapping.unread_everywhere(binary), *_unmapped(subjects)],
     )
 
 
@@ -136,6 +136,13 @@ def _together(row: Sequence[_Said], subjects: Sequence[Subject]) -> Check:
     reasons = [f"{subject.image.goarch}: {check.reason}" for check, subject in named if check.reason]
     same = {check.reason for check in checks}
     return Check(gravest.rule, gravest.state, gravest.reason if len(same) == 1 else "; ".join(reasons))
+
+
+def _unmapped(subjects: Sequence[Subject]) -> Iterator[report.Unread]:
+    """Files whose bytes could not be laid to owners: evidence has no package then."""
+    for subject in subjects:
+        if (error := subject.unmapped) is not None:
+            yield report.Unread("byte map", error.offset, str(error))
 
 
 def _file(binary: Binary, subjects: Sequence[Subject]) -> report.File:

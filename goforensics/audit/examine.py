@@ -6,12 +6,12 @@ import copyreg
 import datetime
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from goforensics.audit.engine import audit
-from goforensics.audit.remedy import remedy
+from goforensics.audit.remedy import chosen, remedy
 from goforensics.audit.walk import Candidate
 from goforensics.binary import Binary
 from goforensics.binary import open as open_binary
@@ -30,7 +30,7 @@ class Question(msgspec.Struct, frozen=True):
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     baseline: frozenset[str] = frozenset()
-    fix: bool = False
+    fix: Literal["no", "failing", "all"] = "no"  # what to give a command for
     notes: tuple[str, ...] = ()
     today: datetime.date | None = None
 
@@ -49,8 +49,11 @@ def examine(task: Task, progress: Progress | None = None) -> Answer:
         try:
             return _audit(binary, task.question, progress)
         except NotGoError as error:
-            # Of a damaged executable nobody can say what it was.
-            return error if task.candidate.named or binary.problems() else None
+            problems = binary.problems()
+            if problems:  # of a damaged executable nobody can say what it was
+                told = f"{problems[0].structure}: {problems[0].reason}"
+                return NotGoError(f"a damaged executable ({told}) without any trace of Go's toolchain", error.advice)
+            return error if task.candidate.named else None
     except NotGoError as error:
         # What is packed may be anything, a Go executable too.
         return error if task.candidate.named or "packed" in error.what else None
@@ -69,7 +72,10 @@ def _audit(binary: Binary, asked: Question, progress: Progress | None) -> Audit:
         today=asked.today,
         **more,
     )
-    mended = remedy(document.findings, document.build) if asked.fix else None
+    mended = None
+    if asked.fix != "no":
+        fail_on = asked.policy.fail_on if asked.fix == "failing" else None
+        mended = remedy(chosen(document.findings, fail_on), document.build)
     return msgspec.structs.replace(document, remedy=mended, notes=list(asked.notes))
 
 

@@ -49,9 +49,9 @@ def finding(rule: Rule, draft: Draft, subject: Subject, policy: Policy, allowanc
     The owner in the fingerprint is the one that the rule names: what the byte map says of a string changes with who
     else uses it.
     """
-    shown = [evidence(hit, subject) for hit in draft.hits[:MOST_EVIDENCE]]
-    said = shown[0].owner if shown and shown[0].owner else ""
-    owner = draft.owner or ("" if said.startswith("(") else said)  # (shared) is nobody's
+    # Each once, of twice as many: compressed debug data has one place for all that is in it.
+    shown = list(dict.fromkeys(evidence(hit, subject) for hit in draft.hits[: 2 * MOST_EVIDENCE]))[:MOST_EVIDENCE]
+    owner = draft.owner or _common(shown)
     return Finding(
         rule=rule.id,
         title=clipped(draft.title),
@@ -61,8 +61,16 @@ def finding(rule: Rule, draft: Draft, subject: Subject, policy: Policy, allowanc
         count=len(draft.hits),
         evidence=shown,
         fix=draft.fix or rule.fix,
+        mends=list(draft.mends if draft.fix else rule.mends),
         allowed=next((each.reason for each in allowances if allows(each, rule.id, owner, draft)), None),
     )
+
+
+def _common(places: Sequence[Evidence]) -> str:
+    """Who owns all the places, "" where they are several's or nobody's: (shared)."""
+    owners = {place.owner or "" for place in places}
+    said = owners.pop() if len(owners) == 1 else ""
+    return "" if said.startswith("(") else said
 
 
 def evidence(hit: Hit, subject: Subject) -> Evidence:
@@ -96,6 +104,7 @@ def _joined(one: Finding, other: Finding) -> Finding:
         severity=max(one.severity, other.severity, key=SEVERITIES.index),
         count=one.count + other.count,
         evidence=list(dict.fromkeys([*one.evidence, *other.evidence]))[:MOST_EVIDENCE],
+        mends=list(dict.fromkeys([*one.mends, *other.mends])),
         allowed=one.allowed if other.allowed is not None else None,
     )
 

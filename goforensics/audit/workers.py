@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +18,8 @@ from goforensics.errors import GoForensicsError
 In = TypeVar("In")
 Out = TypeVar("Out")
 Tell = Callable[[int, int], None]  # answers there are, of how many
+
+PATIENCE = 2.0  # seconds that an interrupted audit waits for its processes to end
 
 
 class DiedError(GoForensicsError):
@@ -44,7 +48,8 @@ class Spread(Generic[In, Out]):
         while self.waiting or self.suspects:
             with _pool(1 if self.suspects else self.jobs) as pool:
                 for _ in self._round(pool, alone=bool(self.suspects)):
-                    while sent in self.answers:
+                    # The last ones are given once the processes have ended: nobody asks for more after them.
+                    while sent in self.answers and self.told < len(self.items):
                         yield self.answers.pop(sent)
                         sent += 1
         while sent in self.answers:
@@ -103,11 +108,17 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
             child.terminate()
+        ending = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        ending.start()
+        ending.join(PATIENCE)
         raise
-    pool.shutdown(wait=True, cancel_futures=True)
+    else:
+        pool.shutdown(wait=True, cancel_futures=True)
+    finally:
+        # What is left of it holds semaphores in cycles of references; Python complains of a process that ends so.
+        gc.collect()
 
 
 def _quiet() -> None:

@@ -47,8 +47,9 @@ A rule that cannot tell says "unknown" and why; that is no pass, and no
 finding either.
 
 \b
---fix changes no file: it prints the go build line that would mend what flags
-can mend, of what the file records of its build. What takes more, each
+--fix changes no file: it prints the go build line that would mend what fails
+the audit, as far as flags can mend it, of what the file records of its build;
+--fix-all does so for what lies below --fail-on, too. What takes more, each
 finding says.
 
 \b
@@ -87,7 +88,8 @@ PARTIAL, USAGE = 3, 2
     help="Where it must run: scratch, alpine, distroless-static, debian:12, ubuntu:22.04, rhel:9, glibc:2.31, musl.",
 )
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 512), help="Files at a time.  [default: CPUs]")
-@click.option("--fix", is_flag=True, help="Print the go build line that would mend what flags can mend.")
+@click.option("--fix", is_flag=True, help="Print the go build line that mends what fails, as far as flags can.")
+@click.option("--fix-all", is_flag=True, help="The same for findings below --fail-on, and those of the baseline, too.")
 @output_option
 @click.pass_obj
 def command(

@@ -22,6 +22,8 @@ Examples:
   goforensics pcdata ./app --sort pcln --top 30
   goforensics pcdata ./app --function 'http\\.\\(\\*Server\\)' --package net/...
   goforensics pcdata ./app --by inlined
+  goforensics pcdata ./app --why --top 5
+  goforensics pcdata ./app --levers
   goforensics pcdata ./app --format json | jq '.images[0].functions[0].parts'
   goforensics pcdata ./app --by inlined --format csv -o inlined.csv
 
@@ -77,8 +79,20 @@ def _expression(context: click.Context, parameter: click.Parameter, value: str |
     help="Order of the rows: PCDATA tables (inlined: InlTreeIndex), line tables, all bytes, or bytes of tables per "
     "byte of code.  [default: pcdata; with --by inlined total]",
 )
+@click.option(
+    "--why",
+    is_flag=True,
+    help="Say of the first rows, --top of them, what makes their transitions: calls, inlined bodies, bounds checks.  "
+    "Not without being asked, for their code is disassembled: a large function takes 50 ms.",
+)
+@click.option(
+    "--levers",
+    is_flag=True,
+    help="Say what flags of go build would change, and what they cannot.  Not without being asked: it searches all "
+    "code for calls, and compresses the table.",
+)
 @click.option("--format", "format_", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
-@top_option("Show N rows as text, then the others in one; JSON and CSV always have all.")
+@top_option("Show N rows as text, then the others in one; JSON and CSV always have all.  --why is about N, too.")
 @output_option
 @click.pass_obj
 def command(
@@ -88,6 +102,8 @@ def command(
     function: str | None,
     package: str | None,
     sort: SortName | None,
+    why: bool,
+    levers: bool,
     format_: str,
     top: int,
     output: str | None,
@@ -97,11 +113,17 @@ def command(
     FILE may be an ELF, PE or Mach-O executable, stripped or not; - reads standard input.
     """
 
+    if why and by == "inlined":
+        raise UsageError("--why is about functions, not --by inlined")
+    if format_ == "csv" and (why or levers):
+        raise UsageError("CSV has one row for a function: --why and --levers are for text and JSON")
+
     def work(path: str) -> Result:
         from goforensics.analysis.pcreport import Asked
 
         # A row is made for each of tens of thousands of functions only if it is going to be written.
-        return _one(path, Asked(by, sort, function, package, top if format_ == "text" else None), progress)
+        rows = top if format_ == "text" else None
+        return _one(path, Asked(by, sort, function, package, rows, top if why else 0, levers), progress)
 
     return Outcome(results=each([file], work), format=format_, view=View(top=top), inputs=[file], output=output)
 

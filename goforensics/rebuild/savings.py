@@ -24,16 +24,22 @@ def document(binary: Binary) -> Reclaim:
     if binary.slices:
         raise UsageError("a universal file is several executables: take one out with lipo -thin, and ask for that")
     mapping.must_be_go(binary)
-    size, table = len(binary.image.data), binary.maybe(pclntab.PARSER)
+    size = len(binary.image.data)
     return Reclaim(
         path=binary.file.path,
         size=size,
         sha256=binary.file.sha256,
         rebuilds=[record(each, size) for each in predict.predictions(binary, predict.ROWS, inflate=True)],
         tools=list(_tools(binary.image)),
-        compressible=Compressible(postlink.wiped(table).bytes, postlink.wiping_gains(table)) if table else None,
+        compressible=compressible(binary),
         unread=mapping.unread(binary),
     )
+
+
+def compressible(binary: Binary) -> Compressible | None:
+    """What of the pclntab no build frees but compressing does; None without a pclntab."""
+    table = binary.maybe(pclntab.PARSER)
+    return Compressible(postlink.wiped(table).bytes, postlink.wiping_gains(table)) if table else None
 
 
 def _tools(image: Image) -> Iterator[Reclaimable]:

@@ -8,7 +8,7 @@ import msgspec
 
 from goforensics.report_pcdata import CalleeRow, FunctionRow, Pcdata
 
-FUNCTION = tuple(name for name in FunctionRow.__struct_fields__ if name != "parts")
+FUNCTION = tuple(name for name in FunctionRow.__struct_fields__ if name not in ("parts", "why"))
 KINDS = ("own", "apportioned", "shared", "transitions")
 TEXTS = ("function", "package")
 Cell = Callable[[str], str | None]
@@ -33,8 +33,8 @@ def rows(document: Pcdata, cell: Cell) -> Iterator[Sequence[object]]:
         for callee in image.callees:
             yield arch, cell(callee.function), cell(callee.package), *msgspec.structs.astuple(callee)[2:]
         for function in image.functions:
-            said = [cell(function.function), cell(function.package), *msgspec.structs.astuple(function)[2:-1]]
-            yield arch, *said, *_cells(function, parts)
+            said = (getattr(function, name) for name in FUNCTION[len(TEXTS) :])
+            yield arch, cell(function.function), cell(function.package), *said, *_cells(function, parts)
 
 
 def _cells(function: FunctionRow, parts: Sequence[str]) -> Iterator[int | None]:

@@ -17,6 +17,7 @@ from goforensics.renderers.text_tables import (
     percent,
     section,
     shares,
+    shortened,
     size,
     text,
     verdicts,
@@ -27,6 +28,7 @@ from goforensics.report import HeavyFunction, Inspection, Module, UnknownRange
 
 FORMATS = {"elf": "ELF", "pe": "PE", "macho": "Mach-O", "macho-fat": "universal Mach-O"}
 HEAVIEST = 5  # functions of either list
+FIGURES = 50  # columns that the other cells of its rows take, about
 EXAMPLES = 2  # paths of a group
 SECTIONS = 40
 
@@ -128,7 +130,13 @@ def _ranking(
     table = Listing("<", ">", ">", ">", ">")
     table.add("function", "pclntab", "PCDATA", "shared", "code", style="dim")
     for row in sorted(rows, key=weight, reverse=True)[: min(HEAVIEST, view.top)]:
-        table.add(row.function, row.pclntab_bytes, row.pcdata_bytes, row.shared_bytes, row.code_bytes)
+        table.add(
+            shortened(row.function, view.width - FIGURES),
+            row.pclntab_bytes,
+            row.pcdata_bytes,
+            row.shared_bytes,
+            row.code_bytes,
+        )
     yield section(title, table, note="its own bytes; shared: tables that others use too, in full")
 
 
@@ -139,7 +147,9 @@ def _inlined(document: Inspection, view: View) -> Iterator[RenderableType]:
     table = Listing("<", ">", ">", ">", ">")
     table.add("inlined function", "copies", "code", "inline trees", "InlTreeIndex", style="dim")
     for row in rows:
-        table.add(row.function, row.copies, row.code_bytes, row.node_bytes, row.index_bytes)
+        table.add(
+            shortened(row.function, view.width - FIGURES), row.copies, row.code_bytes, row.node_bytes, row.index_bytes
+        )
     yield section(
         "Costliest inlined functions", table, note="all copies together; goforensics pcdata --by inlined has all"
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Group, RenderableType
 
 from goforensics.renderers import View
-from goforensics.renderers.text_tables import Listing, count, facts, percent, section, size, wrapped
-from goforensics.report_pcdata import CalleeRow, CalleeSums, FunctionRow, Pcdata, PcdataImage, Sums
+from goforensics.renderers.text_reclaim import compressible
+from goforensics.renderers.text_tables import Listing, count, facts, percent, section, shortened, size, wrapped
+from goforensics.report import TransitionCause
+from goforensics.report_pcdata import CalleeRow, CalleeSums, FunctionRow, LeverRow, Pcdata, PcdataImage, Sums
 
 GROUPS = {  # of parts, as the answer calls them
     "line": "line tables",
@@ -38,6 +41,22 @@ ORDERS = {
 }
 FILL = ("", "", "", "")  # the columns of tables, in rows that have code only
 FIGURES = 62  # columns that the other cells of a row take, about
+CAUSES = {  # of transitions, as one speaks of many; others as they are
+    "call": "calls",
+    "inlined body begins": "inlined bodies",
+    "inlined body ends": "inlined bodies",
+    "new line": "new lines",
+    "other file": "changes of file",
+    "return": "returns",
+    "jump": "jumps",
+    "stack pointer": "stack pointer moves",
+    "bounds check": "bounds checks",
+    "panic": "panics",
+    "write barrier": "write barriers",
+    "unsafe point": "unsafe points",
+}
+UNKNOWN = "not known"
+MOST_CAUSES = 4
 DETAILED = 3  # functions that are shown part by part, if no more are asked for
 
 
@@ -51,6 +70,8 @@ def parts(document: Pcdata, view: View) -> Iterator[RenderableType]:
             yield from _inlined(document, image, view)
         else:
             yield from _functions(document, image, view)
+        if image.levers is not None:
+            yield from _levers(image, image.levers)
         if image.unread:
             rows = [(row.structure, f"at {row.offset:#x}: {row.reason}") for row in image.unread[: view.top]]
             yield section("Could not be read", facts(rows), note=count(len(image.unread), "structure"))
@@ -75,7 +96,9 @@ def _functions(document: Pcdata, image: PcdataImage, view: View) -> Iterator[Ren
     table = Listing("<", ">", ">", ">", ">", ">", ">")
     table.add("function", "PCDATA", "lines", "other", "all", "code", "all/code", style="dim")
     for row in image.functions[: view.top]:
-        _figures(table, _short(row.function, view), _of(row))
+        _figures(table, shortened(row.function, view.width - FIGURES), _of(row))
+        if row.why is not None:
+            table.note(_because(row.why), wrap=True)
     more = image.functions[view.top :]
     others = [_sums(image.left_out), *map(_of, more)]
     _together(table, "(1 other)", "({:,} others)", image.left_out.functions + len(more), others)
@@ -90,6 +113,19 @@ def _functions(document: Pcdata, image: PcdataImage, view: View) -> Iterator[Ren
     yield section(title, table, note="own bytes and a part of shared ones; lines: pcfile and pcln")
     if len(image.functions) <= DETAILED:
         yield from map(_detail, image.functions)
+
+
+def _because(why: Sequence[TransitionCause]) -> str:
+    """What makes a function's transitions, the most frequent first."""
+    number: Counter[str] = Counter()
+    for each in why:
+        if each.cause != "entry":
+            number[CAUSES.get(each.cause, each.cause)] += each.transitions
+    total = number.total()
+    if set(number) == {UNKNOWN}:
+        return f"{count(total, 'transition')}, of causes not known: the code is not decoded"
+    said = ", ".join(f"{cause} {100 * n / total:.0f} %" for cause, n in number.most_common(MOST_CAUSES))
+    return f"{count(total, 'transition')}: {said}" if total else "no transitions"
 
 
 def _of(row: FunctionRow) -> Sequence[int]:
@@ -117,13 +153,6 @@ def _added(figures: Sequence[Sequence[int]]) -> list[int]:
     return [sum(column) for column in zip(*figures, strict=True)]
 
 
-def _short(name: str, view: View) -> str:
-    """A name without the directories of its package's path, where it would be cut short otherwise."""
-    head = re.split(r"[\[({]", name, maxsplit=1)[0]
-    last = head.rfind("/")
-    return name if len(name) <= view.width - FIGURES or last < 0 else f"…{name[last:]}"
-
-
 def _detail(row: FunctionRow) -> RenderableType:
     """One function, part by part."""
     table = Listing("<", ">", ">", ">", ">")
@@ -143,7 +172,7 @@ def _inlined(document: Pcdata, image: PcdataImage, view: View) -> Iterator[Rende
     table.add("inlined function", "copies", "callers", "code", "trees", "InlTreeIndex", "lines", "at most", style="dim")
     for row in image.callees[: view.top]:
         figures = (row.copies, row.callers, row.code_bytes, row.node_bytes, row.index_bytes, row.line_bytes)
-        table.add(_short(row.function, view), *figures, "" if row.at_most is None else row.at_most)
+        table.add(shortened(row.function, view.width - FIGURES), *figures, "" if row.at_most is None else row.at_most)
         if row.cumulative_code_bytes > row.code_bytes:
             table.note(
                 f"with what is inlined into it: code {row.cumulative_code_bytes:,}, all {row.cumulative_bytes:,}"
@@ -180,3 +209,34 @@ def _callee(row: CalleeRow) -> Sequence[int]:
 
 def _callee_sums(sums: CalleeSums) -> Sequence[int]:
     return [sums.copies, sums.code_bytes, sums.node_bytes, sums.index_bytes, sums.line_bytes]
+
+
+def _levers(image: PcdataImage, levers: Sequence[LeverRow]) -> Iterator[RenderableType]:
+    """What flags would change, and what none does."""
+    table = Listing("<", ">", ">", ">")
+    table.add("build with", "pclntab", "", "", style="dim")
+    for flags, rows in groupby(levers, key=lambda row: row.flags):
+        _lever(table, " ".join(flags), list(rows), image.size)
+    if not levers:
+        table.note("nothing: the file has none of what -l and -B take away")
+    table.note("to measure it: goforensics matrix PACKAGE --levers builds with each of these flags", wrap=True)
+    yield section("What flags would change", table, note="bytes of the table; code changes, too")
+    if image.compressible:
+        yield section("Only compressible", compressible(image.compressible))
+
+
+def _lever(table: Listing, flags: str, rows: Sequence[LeverRow], size: int) -> None:
+    """The whole change with the parts of it that are certain, or these alone."""
+    whole = [row for row in rows if not row.exact]
+    for row in whole or rows:
+        bound = "exact" if row.exact else f"± {row.bound:,}"
+        table.add(flags, f"{row.pclntab_bytes:+,}", bound, f"{100 * row.pclntab_bytes / size:+.1f} %")
+        table.note(row.how, wrap=True)
+    for row in rows if whole else ():
+        if row.exact:
+            table.note(f"certain of it: {row.pclntab_bytes:+,}, {row.how}", wrap=True)
+    if not whole:
+        table.note(
+            "a part of the change: the rest is not estimated for such files, as no rebuild has tested it", wrap=True
+        )
+    table.note(f"the price: {rows[0].price}", wrap=True)

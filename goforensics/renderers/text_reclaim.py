@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 
 from goforensics.renderers import View
 from goforensics.renderers.text_tables import Listing, percent, section, size, wrapped
-from goforensics.report import Reclaim, Reclaimable
+from goforensics.report import Compressible, Reclaim, Reclaimable
 
 ROUNDED = 512  # bytes by which content and file may differ without a word
 
@@ -20,12 +20,16 @@ def parts(document: Reclaim, view: View) -> Iterator[RenderableType]:
     yield section("Rebuilt", reclaimable(document.rebuilds, document.size, "rebuild with"))
     yield section("The file in hand", reclaimable(document.tools, document.size, "tool"))
     if document.compressible:
-        each = document.compressible
-        line = f"zeroing what only traces read ({each.bytes:,} bytes of pcfile, pcln and file names) frees nothing"
-        yield section("Only compressible", wrapped(f"{line}, but the table compresses to {each.gain:,} bytes less"))
+        yield section("Only compressible", compressible(document.compressible))
     if document.unread:
         reasons = [f"{row.structure} at {row.offset:#x}: {row.reason}" for row in document.unread[: view.top]]
         yield section("Could not be read", *map(wrapped, reasons))
+
+
+def compressible(each: Compressible) -> RenderableType:
+    """What zeroing gives, and what it does not."""
+    line = f"zeroing what only traces read ({each.bytes:,} bytes of pcfile, pcln and file names) frees nothing"
+    return wrapped(f"{line}, but the table compresses to {each.gain:,} bytes less")
 
 
 def certainty(row: Reclaimable) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol, TypeVar
 
@@ -83,6 +84,12 @@ def percent(part: int, whole: int) -> str:
     if not whole:
         return ""
     return "<0.1 %" if 0 < part / whole < 0.0005 else f"{100 * part / whole:.1f} %"
+
+
+def shortened(function: str, room: int) -> str:
+    """A function's name, without the directories of its package's path where it takes more than `room` columns."""
+    last = re.split(r"[\[({]", function, maxsplit=1)[0].rfind("/")
+    return function if len(function) <= room or last < 0 else f"…{function[last:]}"
 
 
 class Listing:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, Rule
 from goforensics.rules.subject import Subject
 

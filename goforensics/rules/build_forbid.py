@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues.flags import answers
 from goforensics.policy import Policy
-from goforensics.rules.asked import answers
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, Hit, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections.buildinfo import BuildInfo

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
 from goforensics.report_audit import Severity
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, Rule, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -28,7 +28,8 @@ def check(subject: Subject, policy: Policy) -> Iterator[Draft]:
             unknown[flag] = str(error)
             continue
         if hit is not None:
-            yield Draft(f"built with {what}", [hit], flag, severity=severity, fix=f"go build without {flag}")
+            fix = f"go build without {flag}"
+            yield Draft(f"built with {what}", [hit], flag, severity=severity, fix=fix, mends=(f"{flag}=false",))
     if unknown:
         raise UnknownError(f"{', '.join(unknown)}: {next(iter(unknown.values()))}")
 

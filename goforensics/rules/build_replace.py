@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections.buildinfo import Module

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from goforensics.analysis.callers import callers
 from goforensics.analysis.samecode import program
+from goforensics.clues import recorded
 from goforensics.errors import FormatError
 from goforensics.policy import Policy
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, Hit, Rule
 from goforensics.rules.subject import Subject
 

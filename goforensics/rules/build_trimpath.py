@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded, trimming
 from goforensics.policy import Policy
-from goforensics.rules import recorded, trimming
 from goforensics.rules.protocol import Draft, Rule
 from goforensics.rules.subject import Subject
 
@@ -31,4 +31,5 @@ RULE = Rule(
     "something in spite of -trimpath.",
     check=check,
     profiles=("release", "container"),  # debuggers find the sources by their paths
+    mends=("-trimpath",),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded
+from goforensics.clues.flags import OFF
 from goforensics.policy import Policy
-from goforensics.rules import recorded
-from goforensics.rules.asked import OFF
 from goforensics.rules.protocol import Draft, Hit, Rule, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -37,6 +37,7 @@ RULE = Rule(
     severity="medium",
     why="-gcflags='-N -l' is for stepping through code: the program is larger and several times slower.",
     fix="go build without -gcflags=-N, -l",
+    mends=("-gcflags=",),
     limits="Flags that a go:debug directive or a wrapper of the compiler adds are in the debug data only, which is "
     "looked at where no settings are recorded.",
     check=check,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded, vcs
 from goforensics.policy import Policy
 from goforensics.report_audit import Severity
-from goforensics.rules import recorded, vcs
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 
@@ -20,11 +20,11 @@ def check(subject: Subject, policy: Policy) -> Iterator[Draft]:
         return
     if vcs.from_cache(info) and policy.build.commit is None:
         raise NotApplicableError("built from the module cache: the main module's version and checksum name the sources")
-    why, fix = vcs.cause(subject, info)
+    cause = vcs.cause(info)
     asked = policy.build.vcs or policy.build.commit is not None
     severity: Severity = "medium" if asked else "low"
     hit = recorded.absent(f"path {info.mod.path or '(none)'}; no vcs.revision")
-    yield Draft(f"no VCS stamp: {why}", [hit], "no stamp", severity=severity, fix=fix)
+    yield Draft(f"no VCS stamp: {cause.why}", [hit], "no stamp", severity=severity, fix=cause.fix, mends=cause.mends)
 
 
 RULE = Rule(

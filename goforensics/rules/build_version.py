@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
 from goforensics.report_audit import Severity
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 from goforensics.sections.buildinfo import BuildInfo

@@ -5,31 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from goforensics.analysis.targets import dotted
+from goforensics.clues import requirements
 from goforensics.policy import Policy
-from goforensics.rules import asks
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """One draft for a binary that asks for a C library; a static one asks for none."""
-    told = asks.linux(subject)
+    told = requirements.linux(subject)
     if policy.targets:
         raise NotApplicableError("the policy names targets: cgo/target judges it")
     return [] if told.static else list(_drafts(subject))
 
 
 def _drafts(subject: Subject) -> Iterator[Draft]:
-    told, packages = asks.linux(subject), asks.brings_c(subject)
+    told, packages = requirements.linux(subject), requirements.brings_c(subject)
     newest = told.asks("GLIBC")
     if newest:
-        title, hits = f"needs glibc {dotted(newest[0][0])} or newer", asks.symbol_hits(told, newest[0][1])
+        title, hits = f"needs glibc {dotted(newest[0][0])} or newer", requirements.symbol_hits(told, newest[0][1])
     elif told.needed:
         library = {"glibc": "glibc", "musl": "musl"}.get(told.libc, told.needed[0][0])
-        title, hits = f"needs {library} where it runs", asks.loader_hits(told)
+        title, hits = f"needs {library} where it runs", requirements.loader_hits(told)
     else:
-        title, hits = f"needs the loader {(told.interpreter or ('', 0))[0]}, and no library", asks.loader_hits(told)
-    yield Draft(title, [*hits, *asks.package_hits(packages)], "dynamically linked", fix=asks.fix(told, packages))
+        title, hits = (
+            f"needs the loader {(told.interpreter or ('', 0))[0]}, and no library",
+            requirements.loader_hits(told),
+        )
+    fix, flags = requirements.mend(told, packages)
+    yield Draft(title, [*hits, *requirements.package_hits(packages)], "dynamically linked", fix=fix, mends=flags)
 
 
 RULE = Rule(

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from goforensics.analysis import linking
+from goforensics.clues import requirements
 from goforensics.errors import FormatError
 from goforensics.policy import Policy
 from goforensics.report_audit import Severity
-from goforensics.rules import asks
 from goforensics.rules.protocol import Draft, Hit, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections.search import find_all
@@ -37,7 +37,7 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
 
 
 def _linux(subject: Subject) -> Iterator[Draft]:
-    for name, at in linking.foreign(asks.linux(subject)):
+    for name, at in linking.foreign(requirements.linux(subject)):
         yield _draft(name, [Hit(name, "dynamic:NEEDED", at, len(name.encode()))])
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from goforensics.analysis import linking
+from goforensics.clues import requirements
 from goforensics.policy import Policy
-from goforensics.rules import asks
 from goforensics.rules.protocol import Draft, Rule
 from goforensics.rules.subject import Subject
 
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """One draft for a PT_INTERP that no distribution has; a file without one asks for no loader."""
-    told = asks.linux(subject)
+    told = requirements.linux(subject)
     arch, loader = subject.image.goarch, told.interpreter
     if loader is None or any(linking.loader_is_there(loader[0], arch, libc) for libc in ("glibc", "musl")):
         return []
     title = f"asks for the loader {loader[0]}, which no distribution has there"
-    return [Draft(title, [asks.text_hit(loader, "interpreter")], "loader")]
+    return [Draft(title, [requirements.text_hit(loader, "interpreter")], "loader")]
 
 
 RULE = Rule(

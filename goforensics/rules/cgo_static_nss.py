@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from goforensics.clues import requirements
 from goforensics.policy import Policy
-from goforensics.rules import asks
 from goforensics.rules.protocol import Draft, Hit, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 from goforensics.sections.search import find_all
@@ -15,10 +15,10 @@ MODULE, GLIBC = b"libnss_", b"gconv"
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """One draft for a static binary that holds glibc's name service switch."""
-    told = asks.linux(subject)
+    told = requirements.linux(subject)
     if not told.static:
         raise NotApplicableError("dynamically linked: its C library is the system's")
-    packages = asks.brings_c(subject)
+    packages = requirements.brings_c(subject)
     if not packages:
         return []
     data = subject.image.data
@@ -27,7 +27,7 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
         return []
     hits = [Hit("libnss_, the beginning of a module's file name", "rodata", at, len(MODULE))]
     callers = {name: place for name, place in packages.items() if name != "runtime/cgo"}
-    return [Draft("static, but glibc loads modules for names", [*hits, *asks.package_hits(callers)], "libnss")]
+    return [Draft("static, but glibc loads modules for names", [*hits, *requirements.package_hits(callers)], "libnss")]
 
 
 RULE = Rule(

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from goforensics.analysis import linking, targets
 from goforensics.analysis.linking import Linking
 from goforensics.analysis.targets import Target, dotted
+from goforensics.clues import requirements
 from goforensics.policy import Policy
 from goforensics.report_audit import Severity
-from goforensics.rules import asks
 from goforensics.rules.protocol import Draft, Hit, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -20,7 +20,7 @@ def check(subject: Subject, policy: Policy) -> Iterator[Draft]:
     """One draft for each thing that a target lacks.  UsageError for a target whose name means nothing."""
     if not policy.targets:
         raise NotApplicableError("the policy names no targets")
-    told = asks.linux(subject)
+    told = requirements.linux(subject)
     for target in map(targets.parse, policy.targets):
         yield from _against(subject, told, target)
 
@@ -39,7 +39,7 @@ def _against(subject: Subject, told: Linking, target: Target) -> Iterator[Draft]
     loader = told.interpreter
     if loader is not None and not linking.loader_is_there(loader[0], arch, target.libc):
         title = f"{target.name}: the image has no loader {loader[0]}"
-        yield _draft(subject, told, target, title, "loader", [asks.text_hit(loader, "interpreter")])
+        yield _draft(subject, told, target, title, "loader", [requirements.text_hit(loader, "interpreter")])
     yield from _libraries(subject, told, target)
     yield from _versions(subject, told, target)
 
@@ -49,7 +49,7 @@ def _mismatch(subject: Subject, told: Linking, target: Target) -> Draft:
         title = f"{target.name}: dynamically linked, and the image has no loader and no C library"
     else:
         title = f"{target.name}: linked against {CALLED[told.libc]}, and the image has {CALLED[target.libc]}"
-    return _draft(subject, told, target, title, "libc", asks.loader_hits(told))
+    return _draft(subject, told, target, title, "libc", requirements.loader_hits(told))
 
 
 def _draft(
@@ -61,9 +61,10 @@ def _draft(
     hits: list[Hit],
     severity: Severity | None = None,
 ) -> Draft:
-    packages = asks.brings_c(subject)
-    found = [*hits, *asks.package_hits(packages)]
-    return Draft(title, found, f"{target.name} {kind}", severity=severity, fix=asks.fix(told, packages))
+    packages = requirements.brings_c(subject)
+    found = [*hits, *requirements.package_hits(packages)]
+    fix, flags = requirements.mend(told, packages)
+    return Draft(title, found, f"{target.name} {kind}", severity=severity, fix=fix, mends=flags)
 
 
 def _libraries(subject: Subject, told: Linking, target: Target) -> Iterator[Draft]:
@@ -73,7 +74,7 @@ def _libraries(subject: Subject, told: Linking, target: Target) -> Iterator[Draf
         missing += [place for place in told.needed if place[0] in linking.GCC_LIBRARIES]
     for place in missing:
         title = f"{target.name}: needs {place[0]}, which the image may not have"
-        hits = [asks.text_hit(place, "dynamic:NEEDED")]
+        hits = [requirements.text_hit(place, "dynamic:NEEDED")]
         yield _draft(subject, told, target, title, f"library {place[0]}", hits, "medium")
 
 
@@ -86,7 +87,7 @@ def _versions(subject: Subject, told: Linking, target: Target) -> Iterator[Draft
     if newer:
         floor, need = newer[0]
         title = f"{target.name}: needs glibc {dotted(floor)}, and the image has {dotted(have)}"
-        yield _draft(subject, told, target, title, "glibc", asks.symbol_hits(told, need))
+        yield _draft(subject, told, target, title, "glibc", requirements.symbol_hits(told, need))
     yield from _gcc(subject, told, target)
     odd = [n for n in told.versions if n.version.startswith("GLIBC_") and linking.numbered(n.version) is None]
     if odd and not newer and not all(n.weak for n in odd):
@@ -102,7 +103,7 @@ def _gcc(subject: Subject, told: Linking, target: Target) -> Iterator[Draft]:
             if least > target.gcc:
                 have = f"the image has GCC {dotted(target.gcc)}'s"
                 title = f"{target.name}: needs {library} of GCC {dotted(least)} ({need.version}), and {have}"
-                yield _draft(subject, told, target, title, library, asks.symbol_hits(told, need))
+                yield _draft(subject, told, target, title, library, requirements.symbol_hits(told, need))
 
 
 RULE = Rule(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from goforensics.analysis import hardening, linking
-from goforensics.errors import FormatError
+from goforensics.analysis import hardening
+from goforensics.clues import headers
 from goforensics.policy import Policy
-from goforensics.rules import judging
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
-
-THREADS = "pthread_create"  # src/runtime/cgo/gcc_libinit.c and gcc_linux_*.c
 
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """A draft if there is C code, and none of it checks its stack."""
-    if not _has_c(subject):
+    if not subject.links.cgo:
         raise NotApplicableError("no C code: Go checks the bounds of its slices and has no canaries")
     fact = hardening.canaries(subject.binary)
     static = subject.image.format == "elf" and not (subject.dynamic.interpreter or subject.dynamic.needed)
@@ -22,20 +19,7 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
         raise UnknownError("static: the C library may be all that refers to __stack_chk_fail")
     if fact.holds is None:
         raise UnknownError("no symbols are left to tell")
-    return [] if fact.holds else [Draft("its C code has no stack canaries", [judging.hit(fact)], "no canaries")]
-
-
-def _has_c(subject: Subject) -> bool:
-    """Whether C is linked in besides the start-up code that every system's linker adds.
-
-    With -linkmode=external runtime/cgo's comes along, of which no Go function need be left; it starts threads.
-    """
-    if subject.links.cgo or subject.image.format != "elf":
-        return subject.links.cgo
-    try:
-        return any(each.name == THREADS for each in linking.read(subject.image).imports)
-    except FormatError as error:
-        raise UnknownError(f"the dynamic tables cannot be read: {error}") from None
+    return [] if fact.holds else [Draft("its C code has no stack canaries", [headers.hit(fact)], "no canaries")]
 
 
 RULE = Rule(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from goforensics.analysis import hardening
+from goforensics.clues import headers
 from goforensics.errors import FormatError
 from goforensics.policy import Policy
-from goforensics.rules import judging
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """A draft for no RELRO, or a partial one, where a loader relocates the file."""
-    judging.elf_only(subject, "RELRO")
+    headers.elf_only(subject, "RELRO")
     image = subject.image
     if not image.segments:
         raise UnknownError("no segment can be read")
@@ -23,12 +23,12 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
     fact, loaded = hardening.relro(image), bool(told.interpreter or told.needed)
     if not loaded and not fact.holds:
         if image.position_independent:
-            return [Draft("relocated data stays writable", [judging.hit(fact)], "no relro")]
+            return [Draft("relocated data stays writable", [headers.hit(fact)], "no relro")]
         raise NotApplicableError("static: no loader relocates it")
     if not fact.holds:
-        return [Draft("relocated data stays writable", [judging.hit(fact)], "no relro")]
+        return [Draft("relocated data stays writable", [headers.hit(fact)], "no relro")]
     if loaded and not now.holds:
-        hits = [judging.hit(fact), judging.hit(now)]
+        hits = [headers.hit(fact), headers.hit(now)]
         return [Draft("partial RELRO: addresses of functions stay writable", hits, "partial relro")]
     return []
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from goforensics.analysis import hardening
+from goforensics.clues import headers
 from goforensics.policy import Policy
-from goforensics.rules import judging
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 
@@ -15,7 +15,7 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
     if image.format == "elf":
         raise NotApplicableError("ELF files carry no signature")
     kind, fact = hardening.signature(image)
-    hits = [judging.hit(fact)]
+    hits = [headers.hit(fact)]
     if kind == "broken":
         return [Draft("its signature is broken", hits, "broken", severity="high")]
     if kind == "none" and image.format == "macho" and image.goarch == "arm64":

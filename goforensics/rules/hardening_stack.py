@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from goforensics.analysis import hardening
+from goforensics.clues import headers
 from goforensics.policy import Policy
-from goforensics.rules import judging
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -13,9 +13,9 @@ READERS = {"linux", "android", "freebsd"}  # whose kernels and loaders read PT_G
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """A draft if the headers ask for an executable stack, or leave it to the kernel."""
-    image, goos = subject.image, judging.goos(subject)
+    image, goos = subject.image, subject.file.goos
     if image.format == "elf" and goos not in READERS:
-        raise NotApplicableError(f"{goos} does not read PT_GNU_STACK")
+        raise NotApplicableError(f"{goos or 'the system'} does not read PT_GNU_STACK")
     if not image.segments:
         raise UnknownError("no segment can be read")
     fact = hardening.stack_not_executable(image)
@@ -23,8 +23,8 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
         return []
     if fact.holds is None:
         title = "does not say that its stack holds no code"
-        return [Draft(title, [judging.hit(fact)], "no PT_GNU_STACK", severity="medium")]
-    return [Draft("has an executable stack", [judging.hit(fact)], "executable stack")]
+        return [Draft(title, [headers.hit(fact)], "no PT_GNU_STACK", severity="medium")]
+    return [Draft("has an executable stack", [headers.hit(fact)], "executable stack")]
 
 
 RULE = Rule(

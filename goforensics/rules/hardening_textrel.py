@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from goforensics.analysis import hardening
+from goforensics.clues import headers
 from goforensics.errors import FormatError
 from goforensics.policy import Policy
-from goforensics.rules import judging
 from goforensics.rules.protocol import Draft, Rule, UnknownError
 from goforensics.rules.subject import Subject
 
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """A draft if the dynamic tags say so."""
-    judging.elf_only(subject, "text relocations")
+    headers.elf_only(subject, "text relocations")
     try:
         fact = hardening.text_relocations(subject.image)
     except FormatError as error:
         raise UnknownError(f"the dynamic tables cannot be read: {error}") from None
-    return [Draft("its code is relocated when it is loaded", [judging.hit(fact)], "textrel")] if fact.holds else []
+    return [Draft("its code is relocated when it is loaded", [headers.hit(fact)], "textrel")] if fact.holds else []
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from goforensics.rules.protocol import Draft, Hit, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections import buildid
 
+ELFRESERVE = 4096  # bytes that the linker keeps for headers
 PART = 20  # characters of the content ID, the last part of a build ID
 
 
@@ -47,8 +48,19 @@ def _signed_anew(subject: Subject) -> None:
 
 def _by(subject: Subject) -> str:
     """Who did it, where that shows."""
-    separate = any(section.name == ".gnu_debuglink" for section in subject.image.sections)
-    return ": its debug data was split off (strip and .gnu_debuglink)" if separate else ""
+    if any(section.name == ".gnu_debuglink" for section in subject.image.sections):
+        return ": its debug data was split off (strip and .gnu_debuglink)"
+    return ": its section headers were written anew, as strip and objcopy do" if _headers_moved(subject) else ""
+
+
+def _headers_moved(subject: Subject) -> bool:
+    """Go's own linker writes them in front (src/cmd/link/internal/ld/elf.go), binutils behind everything."""
+    from goforensics.containers.elf import ElfImage
+
+    image = subject.image
+    if not isinstance(image, ElfImage) or subject.file.link_mode != "internal":
+        return False
+    return bool(image.header["e_shoff"] > ELFRESERVE)
 
 
 RULE = Rule(

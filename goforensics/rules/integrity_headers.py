@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from goforensics.clues import headers
 from goforensics.policy import Policy
-from goforensics.rules import judging
 from goforensics.rules.protocol import Draft, Hit, Rule
 from goforensics.rules.subject import Subject
 
@@ -12,7 +12,7 @@ FIELDS = {64: (40, 24), 32: (32, 20)}  # offset of e_shoff, and bytes from there
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
     """A draft if tools that go by sections see nothing."""
-    judging.elf_only(subject, "section headers that can be left out")
+    headers.elf_only(subject, "section headers that can be left out")
     image = subject.image
     at, size = FIELDS[image.bits]
     hits = [Hit("e_shoff to e_shstrndx", "ELF header", at, size)]

@@ -22,11 +22,12 @@ def check(subject: Subject, policy: Policy) -> list[Draft]:
 
 
 def _structures(subject: Subject) -> Iterator[Hit]:
-    """What two parsers claim; one parser's own items may share bytes that it cannot tell apart."""
+    """What two parsers claim, or one parser for two things; sections have a draft of their own."""
     for dispute in subject.bytemap.disputes:
         first, second = dispute.claimants
-        if first != second and not ("section" in first and "section" in second):
-            yield Hit(f"{first} and {second}", "byte map", dispute.start, dispute.end - dispute.start)
+        if not ("section" in first and "section" in second):
+            text = f"{first}, twice" if first == second else f"{first} and {second}"
+            yield Hit(text, "byte map", dispute.start, dispute.end - dispute.start)
 
 
 RULE = Rule(
@@ -36,6 +37,6 @@ RULE = Rule(
     why="No linker gives the same bytes to two structures.  Headers that do were damaged, or made so that one tool "
     "reads something else than another or than the loader.",
     fix="build or fetch it again",
-    limits="Structures that a tool shares on purpose inside of one table are not looked at.",
+    limits="Bytes that nothing claims may have been overwritten: integrity/changed judges the file as a whole.",
     check=check,
 )

@@ -10,13 +10,15 @@ from goforensics.sections.pcheader import MAGICS
 
 
 def check(subject: Subject, policy: Policy) -> list[Draft]:
-    """A draft if the table's geometry is Go's and its magic no release's."""
+    """A draft if the table's magic is not that of its layout."""
     header = subject.binary.maybe(pcheader.PARSER)
     if header is None:
         raise UnknownError("no function table can be read: integrity/functions judges that")
-    if not header.magic_overwritten or header.magic in MAGICS:
+    if not header.magic_overwritten:
         return []
-    hit = Hit(f"magic {header.magic:#010x} on a table laid out as Go {header.layout}'s", "pclntab", header.offset, 4)
+    whose = f", which is Go {MAGICS[header.magic]}'s," if header.magic in MAGICS else ""
+    text = f"magic {header.magic:#010x}{whose} on a table laid out as Go {header.layout}'s"
+    hit = Hit(text, "pclntab", header.offset, 4)
     return [Draft("the function table's magic was overwritten", [hit], "pclntab magic")]
 
 
@@ -27,6 +29,6 @@ RULE = Rule(
     why="Obfuscators such as garble write another magic, so that debuggers and scanners do not find the functions.  "
     "What such a file does can be audited only by those who built it.",
     fix="build with the go command alone if others are to audit the file",
-    limits="The magic of another release is not told from a release that is not known yet.",
+    limits="Go 1.18's layout and Go 1.20's differ in one field, so that the magic of one on the other is believed.",
     check=check,
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues.grouping import Found
+from goforensics.clues.names import NEXT, by_name, hit, host_pattern
+from goforensics.clues.strings import matches, texts
 from goforensics.policy import Policy
-from goforensics.rules.instrings import matches
-from goforensics.rules.internal_names import NEXT, Found, by_name, hit, host_pattern
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
-from goforensics.rules.values import texts
 
 
 def check(subject: Subject, policy: Policy) -> Iterator[Draft]:

@@ -7,8 +7,9 @@ from collections.abc import Container, Iterator
 
 import numpy as np
 
+from goforensics.clues.grouping import Found
+from goforensics.clues.names import by_name, path_pattern
 from goforensics.policy import Policy
-from goforensics.rules.internal_names import Found, by_name, path_pattern
 from goforensics.rules.protocol import Draft, Hit, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 from goforensics.sections import pclntab

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues.grouping import Found
+from goforensics.clues.names import by_name, hit
+from goforensics.clues.strings import matches
 from goforensics.policy import Policy
-from goforensics.rules.instrings import matches
-from goforensics.rules.internal_names import Found, by_name, hit
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
 from goforensics.rules.subject import Subject
 

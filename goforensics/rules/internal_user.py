@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from goforensics.clues.grouping import Found
+from goforensics.clues.linker_values import values
+from goforensics.clues.names import by_name, host_pattern
 from goforensics.policy import Policy
-from goforensics.rules.internal_names import Found, by_name, host_pattern
 from goforensics.rules.protocol import Draft, Hit, Rule
 from goforensics.rules.subject import Subject
-from goforensics.rules.values import values
 
 USER = re.compile(
     r"(?<![0-9A-Za-z._%+/:@-])([A-Za-z_][0-9A-Za-z_.-]{0,31})@([0-9A-Za-z](?:[0-9A-Za-z.-]{0,100}[0-9A-Za-z])?)"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from goforensics.analysis.paths import USER
+from goforensics.clues.paths import FIX, Leak, drafts, places
 from goforensics.policy import Policy
-from goforensics.rules.paths_found import FIX, Leak, drafts, places
 from goforensics.rules.protocol import Draft, Rule
 from goforensics.rules.subject import Subject
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues.paths import FIX, Leak, drafts, places, windows
 from goforensics.policy import Policy
-from goforensics.rules.paths_found import FIX, Leak, drafts, places, windows
 from goforensics.rules.protocol import Draft, Rule
 from goforensics.rules.subject import Subject
 

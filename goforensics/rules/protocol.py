@@ -37,7 +37,8 @@ class Draft(msgspec.Struct, frozen=True):
     key: str  # what makes it this finding and no other: text without anything that a rebuild would change
     owner: str = ""  # module or package; "" for the whole file, or for what the byte map says of the first hit
     severity: Severity | None = None  # None: the rule's
-    fix: str = ""  # "": the rule's
+    fix: str = ""  # "": the rule's, and so are its flags
+    mends: tuple[str, ...] = ()  # flags of go build that do what `fix` says, as Rule.mends
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -51,3 +52,4 @@ class Rule(msgspec.Struct, frozen=True):
     limits: str  # what it cannot see
     check: Callable[[Subject, Policy], Iterable[Draft]]
     profiles: tuple[Profile, ...] = ("release", "container", "debug")  # where it is on without being asked for
+    mends: tuple[str, ...] = ()  # flags of go build that do what `fix` says: "-ldflags=-s -w", "CGO_ENABLED=0"

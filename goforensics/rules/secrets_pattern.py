@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues.secrets import FIX, custom
 from goforensics.policy import Policy
 from goforensics.rules.protocol import Draft, NotApplicableError, Rule
-from goforensics.rules.secrets_scan import FIX, custom
 from goforensics.rules.subject import Subject
 
 

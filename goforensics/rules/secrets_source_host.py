@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues.secret_tokens import HOST
+from goforensics.clues.secrets import FIX, drafts
 from goforensics.policy import Policy
 from goforensics.rules.protocol import Draft, Rule
-from goforensics.rules.secrets_scan import FIX, drafts
-from goforensics.rules.secrets_tokens import HOST
 from goforensics.rules.subject import Subject
 
 

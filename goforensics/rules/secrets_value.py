@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from goforensics.clues.linker_values import Value, values
+from goforensics.clues.secret_assignments import RULE_ID, secret_name, secret_value
+from goforensics.clues.secret_shapes import digest, redacted
+from goforensics.clues.secrets import FIX, drafts, specific
 from goforensics.policy import Policy
 from goforensics.rules.protocol import Draft, Hit, Rule
-from goforensics.rules.secrets_assignments import RULE_ID, secret_name, secret_value
-from goforensics.rules.secrets_scan import FIX, drafts, specific
-from goforensics.rules.secrets_words import digest, redacted
 from goforensics.rules.subject import Subject
-from goforensics.rules.values import Value, values
 
 INSIDE = re.compile(r"(?i)(?:password|passwd|secret|token|api[-_]?key)\s*[=:]\s*[\"']?([^\s\"';,&]{8,})")
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
-from goforensics.rules import recorded
-from goforensics.rules.protocol import Draft, Hit, Rule
+from goforensics.rules.protocol import Draft, Hit, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections import symtab
 
 
 def check(subject: Subject, policy: Policy) -> Iterator[Draft]:
-    """A finding with the bytes of both."""
-    debug, symbols = _debug(subject), _symbols(subject)
+    """A finding with the bytes of both.  UnknownError, after it, for symbols that cannot be read."""
+    late: UnknownError | None = None
+    debug, symbols = _debug(subject), list[Hit]()
+    try:
+        symbols = _symbols(subject)
+    except UnknownError as error:
+        late = error
     parts = [*(["DWARF"] if debug else ()), *(["a symbol table"] if symbols else ())]
     if parts:
         total = sum(hit.length for hit in (*debug, *symbols))
         share = 100 * total / len(subject.image.data)
         title = f"{' and '.join(parts)} in the file: {total:,} bytes, {share:.1f} % of it"
-        yield Draft(title, [*debug, *symbols], "debug data", fix=_fix(bool(symbols)))
+        flags = "-s -w" if symbols else "-w"
+        yield Draft(title, [*debug, *symbols], "debug data", fix=_fix(flags), mends=(f"-ldflags={flags}",))
+    if late:
+        raise late
 
 
 def _debug(subject: Subject) -> list[Hit]:
@@ -30,7 +38,7 @@ def _debug(subject: Subject) -> list[Hit]:
 
 def _symbols(subject: Subject) -> list[Hit]:
     """Records and their names; not what the dynamic linker needs, which Mach-O keeps in the same table."""
-    place = subject.image.symbol_table()
+    place = recorded.symbol_table(subject)
     if place is None or not recorded.symbols(subject):
         return []
     size = place.count * symtab.record_size(place, subject.image.bits)
@@ -41,8 +49,7 @@ def _symbols(subject: Subject) -> list[Hit]:
     ]
 
 
-def _fix(symbols: bool) -> str:
-    flags = "-s -w" if symbols else "-w"
+def _fix(flags: str) -> str:
     return f'go build -ldflags="{flags}"; goforensics reclaim tells what that saves, to the byte where it can'
 
 

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import msgspec
 
+from goforensics.clues import recorded
 from goforensics.errors import FormatError
 from goforensics.policy import Policy
 from goforensics.rebuild import predict, strip
 from goforensics.rebuild.contents import Declined
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Draft, Hit, Rule, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections import pclntab, symtab
 
+TRIMPATH = "-trimpath"
 SEGMENT, SECTION = 1 << 16, 1 << 12  # bytes that segments and sections are aligned to at most
 
 
@@ -45,22 +46,24 @@ def _draft(best: Saving, size: int, limit: float) -> Draft:
     figure = f"{best.least:,}" if best.least == best.most else f"{best.least:,} to {best.most:,}"
     share = f"{100 * best.least / size:.1f} %, over the limit of {100 * limit:.1f} %"
     title = f"{figure} bytes could be reclaimed by {best.action}: {share}"
-    fix = "strip -s" if best.action == "strip -s" else _build(best.action)
-    return Draft(title, [Hit(f"{size:,} bytes, {figure} less by {best.action}", "file")], "reclaimable", fix=fix)
-
-
-def _build(action: str) -> str:
-    flags = action.split()
-    linker = " ".join(flag for flag in flags if flag != "-trimpath")
-    return " ".join(
-        ["go build", *(["-trimpath"] if "-trimpath" in flags else []), f'-ldflags="{linker}"' if linker else ""]
+    flags = () if best.action == "strip -s" else _flags(best.action)
+    fix = " ".join(["go build", *flags]).replace("=-s -w", '="-s -w"') if flags else best.action
+    return Draft(
+        title, [Hit(f"{size:,} bytes, {figure} less by {best.action}", "file")], "reclaimable", fix=fix, mends=flags
     )
+
+
+def _flags(action: str) -> tuple[str, ...]:
+    """Those of go build that an action stands for."""
+    flags = action.split()
+    linker = " ".join(flag for flag in flags if flag != TRIMPATH)
+    return (*([TRIMPATH] if TRIMPATH in flags else []), *([f"-ldflags={linker}"] if linker else []))
 
 
 def _most(subject: Subject) -> int:
     """More than any rebuild frees: everything that flags change, and the padding of every segment and section."""
     image, table, info = subject.image, subject.binary.maybe(pclntab.PARSER), subject.info
-    place = image.symbol_table()
+    place = recorded.symbol_table(subject)
     symbols = place.count * symtab.record_size(place, image.bits) + place.strings_size if place else 0
     names = len(image.data) if table is None else sum(len(name.encode()) + 1 for name in table.files)
     debug = sum(section.file_size for section in recorded.debug_sections(subject))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar, cast
 
 import goforensics.report as report
 from goforensics.analysis import identity, mapping
@@ -13,12 +15,21 @@ from goforensics.errors import FormatError
 from goforensics.sections import buildinfo
 from goforensics.sections.buildinfo import BuildInfo
 
+T = TypeVar("T")
+
 
 class Subject:
     """One image.  Offsets are in it."""
 
     def __init__(self, binary: Binary) -> None:
         self.binary = binary
+        self._known: dict[Callable[[Subject], object], object] = {}
+
+    def once(self, work: Callable[[Subject], T]) -> T:
+        """`work(self)`, kept for all rules that ask for it.  What it raises is not kept."""
+        if work not in self._known:
+            self._known[work] = work(self)
+        return cast(T, self._known[work])
 
     @property
     def image(self) -> Image:
@@ -69,12 +80,30 @@ class Subject:
         found = self.owners.packages
         return frozenset(found.names[i] for i in set(found.codes.tolist())) if found else frozenset()
 
-    @cached_property
+    @property
     def bytemap(self) -> ByteMap:
-        """Who owns which bytes: columns section, structure, package, module."""
-        claims = mapping.image_claims(self.binary, self.owners)
-        return mapping.image_map(self.binary, claims, ("section", "structure", "package", "module"))
+        """Who owns which bytes: columns section, structure, package, module.  FormatError if that cannot be told."""
+        if isinstance(self._bytemap, FormatError):
+            raise self._bytemap
+        return self._bytemap
+
+    @cached_property
+    def _bytemap(self) -> ByteMap | FormatError:
+        try:
+            claims = mapping.image_claims(self.binary, self.owners)
+            return mapping.image_map(self.binary, claims, ("section", "structure", "package", "module"))
+        except FormatError as error:
+            return error
+
+    @property
+    def unmapped(self) -> FormatError | None:
+        """Why the byte map could not be made, if it was asked for and could not."""
+        found = self.__dict__.get("_bytemap")
+        return found if isinstance(found, FormatError) else None
 
     def owner(self, offset: int) -> dict[str, str]:
-        """Section, structure, package and module of one byte."""
-        return self.bytemap.owner(offset)
+        """Section, structure, package and module of one byte; of a file without a byte map the section alone."""
+        if not isinstance(self._bytemap, FormatError):
+            return self._bytemap.owner(offset)
+        inside = (s.name for s in self.image.sections if s.offset <= offset < s.offset + s.file_size)
+        return {"section": next(inside, "")}

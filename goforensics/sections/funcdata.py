@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goforensics.errors import FormatError
-from goforensics.sections import inltree, moduledata, pclntab
+from goforensics.sections import arglive, inltree, moduledata, pclntab
 from goforensics.sections.arrays import Offsets, spread, varints
 from goforensics.sections.inltree import InlTrees, affordable
 from goforensics.sections.pclntab import Pclntab
@@ -32,9 +32,7 @@ EARLIER = {  # what layout 1.2's indices mean, by which of them is the inline tr
     4: (ARGS, LOCALS, REGISTERS, OBJECTS, TREE, DEFERS),
     2: (ARGS, LOCALS, TREE, REGISTERS, OBJECTS),
 }
-ARG_LIVE_INDEX = 3  # abi.PCDATA_ArgLiveIndex
 END_SEQ = 0xFF  # abi.TraceArgsEndSeq
-ARG_INFO_MOST = 171  # abi.TraceArgsMaxLen
 MOST_DEFERS = 8  # of a function whose defers are open-coded: cmd/compile's maxOpenDefers
 VARINTS_MOST = 4096  # bytes, more than a blob of varints has
 MOST = 1 << 40  # more than any size that a file can hold
@@ -69,15 +67,17 @@ def decode(source: Source) -> FuncDataTable:
     uses = table.funcdata
     at = inltree.places(source, table, uses.value)
     inside = (at >= low) & (at < high)
-    owner = uses.owner[inside]
+    owner, used = uses.owner[inside], _kinds(trees.funcdata)[uses.kind[inside]]
     start, blob = np.unique(at[inside], return_inverse=True)
     kind = np.full(len(start), len(KINDS))
-    np.minimum.at(kind, blob, _kinds(trees.funcdata)[uses.kind[inside]])
-    nodes, live = np.zeros((2, len(start)), np.int64)
+    np.minimum.at(kind, blob, used)
+    nodes = np.zeros(len(start), np.int64)
     np.maximum.at(nodes, blob, trees.count[owner])
-    np.maximum.at(live, blob, _liveness(table)[owner])
     kind[kind == len(KINDS)] = -1
-    end = _Measure(table, trees, source.image.data, start, kind, nodes, live, high).ends()
+    raw, lists = np.frombuffer(source.image.data, np.uint8), np.full(len(table.funcs.record), -1, np.int64)
+    lists[owner[used == ARG_INFO]] = at[inside][used == ARG_INFO]
+    bitmaps = arglive.bitmaps(table, raw, start, lists, owner[used == ARG_LIVE], blob[used == ARG_LIVE])
+    end = _Measure(table, trees, source.image.data, start, kind, nodes, bitmaps, high).ends()
     region = (int(start[0]), int(end[-1])) if len(start) else (0, 0)
     return FuncDataTable(start, end, kind, owner, blob, region)
 
@@ -87,14 +87,6 @@ def _bounds(table: Pclntab, size: int) -> tuple[int, int]:
     if table.inside is None:
         return 0, size
     return table.offset + table.inside[0], table.offset + table.inside[1]
-
-
-def _liveness(table: Pclntab) -> Offsets:
-    """(n,) offset of the last bitmap that each function's PCDATA_ArgLiveIndex names; at least 1, the first."""
-    which, steps = inltree.steps_of(table, 3 + ARG_LIVE_INDEX)
-    greatest = steps.greatest(int(which.max(initial=-1)) + 1)
-    last: Offsets = np.maximum(np.r_[greatest, 1][which], 1)
-    return last
 
 
 def _kinds(tree: int) -> NDArray[np.int64]:
@@ -115,11 +107,11 @@ class _Measure:
         start: Offsets,
         kind: NDArray[np.int64],
         nodes: Offsets,
-        live: Offsets,
+        bitmaps: Offsets,
         high: int,
     ) -> None:
         self.table, self.trees, self.start, self.kind = table, trees, start, kind
-        self.nodes, self.live = nodes, live
+        self.nodes, self.bitmaps = nodes, bitmaps
         self.raw = np.frombuffer(data, np.uint8)
         self.order, self.pointer = table.header.order, table.header.pointer
         self.limit = np.r_[start[1:], high][: len(start)]
@@ -184,18 +176,20 @@ class _Measure:
 
     def _arg_info(self, rows: Offsets) -> Offsets:
         """A stream of bytes that ends with END_SEQ."""
-        low, high = int(self.start[rows[0]]), int(self.start[rows[-1]]) + ARG_INFO_MOST
+        low, high = int(self.start[rows[0]]), int(self.start[rows[-1]]) + arglive.MOST_BYTES
         stops = np.flatnonzero(self.raw[low:high] == END_SEQ) + low
         found = np.searchsorted(stops, self.start[rows])
         size: Offsets = np.r_[stops, low + MOST][found] + 1 - self.start[rows]
         return size
 
     def _arg_live(self, rows: Offsets) -> Offsets:
-        """A byte, then bitmaps, whose offsets are what PCDATA_ArgLiveIndex says; they are of one byte, or of two with
-        more than eight arguments, so that a second byte that is not 0 belongs to the last one.
+        """A byte, then bitmaps, whose offsets are what PCDATA_ArgLiveIndex says.
+
+        Where nothing decides whether they are of one byte or of two, a second byte that is not 0 belongs to the last;
+        one that is 0 may, too, and is then taken for padding.
         """
-        last = self.live[rows]
-        size: Offsets = last + 1 + (self._uint(self.start[rows] + last + 1, 1) != 0)
+        last, width = self.bitmaps[:, rows]
+        size: Offsets = last + np.where(width > 0, width, 1 + (self._uint(self.start[rows] + last + 1, 1) != 0))
         return size
 
 

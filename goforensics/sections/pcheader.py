@@ -204,8 +204,8 @@ def _confirmed_layout(raw: memoryview, header: PcHeader) -> str:
     """Tell 1.18 from 1.20, whose headers look alike, by the magic or else by how far apart the records lie."""
     if header.layout != "1.18":
         return header.layout
-    if header.magic in MAGICS:
-        return "1.20" if MAGICS[header.magic] == "1.20" else "1.18"
+    if MAGICS.get(header.magic) in ("1.18", "1.20"):
+        return MAGICS[header.magic]
     scores = {layout: _spacing(raw, replace(header, layout=layout)) for layout in ("1.18", "1.20")}
     return max(scores, key=lambda layout: scores[layout])
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
+from goforensics.clues import recorded
 from goforensics.policy import Policy
-from goforensics.rules import recorded
 from goforensics.rules.protocol import NotApplicableError
-from goforensics.rules.subject import Subject
 from goforensics.sections.buildinfo import BuildInfo
 from goforensics.sections.goversion import release
 
@@ -39,29 +39,38 @@ def from_cache(info: BuildInfo) -> bool:
     return main is not None and main.version.startswith("v") and bool(main.sum)
 
 
-def cause(subject: Subject, info: BuildInfo) -> tuple[str, str]:
-    """Why there is no stamp, as far as the file tells, and what to do."""
+class Cause(NamedTuple):
+    """Why there is no stamp, what to do, and the flags that do it."""
+
+    why: str
+    fix: str
+    mends: tuple[str, ...] = ()
+
+
+def cause(info: BuildInfo) -> Cause:
+    """As far as the file tells."""
     known = release(info.version)
     if known and known < recorded.SETTINGS:
-        return f"{info.version} does not write one", "build with Go 1.18 or later"
+        return Cause(f"{info.version} does not write one", "build with Go 1.18 or later")
     if info.mod.path == recorded.FILES:
-        return (
+        return Cause(
             "it was built from a list of files (go build main.go)",
             "build the package: go build . or go build ./cmd/x",
         )
     if info.setting("-compiler") is None:
-        return (
+        return Cause(
             "no settings are recorded: it was not built by the go command",
             "build it with go build in its repository",
         )
     if info.mod.main is None:
-        return "it was built outside of a module", "build a package of a module"
+        return Cause("it was built outside of a module", "build a package of a module")
     if info.mod.main.version.startswith("v"):
-        return (
+        return Cause(
             f"the package is of {info.mod.main.path} {info.mod.main.version}, a dependency without a repository",
             "build the package in its own module and repository",
         )
-    return (
+    return Cause(
         "-buildvcs=false was given, or there was no repository, or no git to read it; which, is not recorded",
         "build in the repository with -buildvcs=true, which fails where it cannot stamp",
+        ("-buildvcs=true",),
     )

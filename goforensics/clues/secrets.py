@@ -8,21 +8,23 @@ from collections.abc import Iterator
 
 import msgspec
 
+from goforensics import patterns
+from goforensics.clues import secret_assignments, secret_keys, secret_tokens, secret_urls, strings
+from goforensics.clues.grouping import Found, grouped
+from goforensics.clues.linker_values import Value, values
+from goforensics.clues.places import where
+from goforensics.clues.secret_shapes import Match, Shape, Text, digest, redacted
+from goforensics.clues.strings import texts
 from goforensics.policy import Policy
 from goforensics.report_audit import Severity
-from goforensics.rules import instrings, matching, secrets_assignments, secrets_keys, secrets_tokens, secrets_urls
-from goforensics.rules.once import once
 from goforensics.rules.protocol import Draft, Hit, UnknownError
-from goforensics.rules.secrets_words import Match, Shape, Text, digest, redacted
 from goforensics.rules.subject import Subject
-from goforensics.rules.values import Value, texts, values
-from goforensics.rules.wheres import where
 
 SHAPES: tuple[Shape, ...] = (
-    *secrets_tokens.SHAPES,
-    *secrets_keys.SHAPES,
-    *secrets_urls.SHAPES,
-    *secrets_assignments.SHAPES,
+    *secret_tokens.SHAPES,
+    *secret_keys.SHAPES,
+    *secret_urls.SHAPES,
+    *secret_assignments.SHAPES,
 )
 BEFORE, BEHIND = 1 << 12, 1 << 16  # bytes of a string that are looked at around a candidate
 FIX = (
@@ -51,7 +53,7 @@ class Scan(msgspec.Struct, frozen=True):
 
 def drafts(subject: Subject, rule: str) -> Iterator[Draft]:
     """The secrets that a rule reports.  Raises UnknownError after them if the search had to stop early."""
-    scan = once(subject, _scan)
+    scan = subject.once(_scan)
     for secret in scan.secrets:
         if secret.rule == rule:
             yield draft(secret)
@@ -74,7 +76,7 @@ def _scan(subject: Subject) -> Scan:
             key = shape.rule, match.label, digest(secret)
             first = Secret(*key[:2], match.shown, key[2], match.severity, [])
             found.setdefault(key, first).hits.extend(_hits(subject, match, base, text.exact))
-    except matching.TooManyError as error:
+    except patterns.TooManyError as error:
         cut = str(error)
     return Scan(list(found.values()), cut)
 
@@ -83,7 +85,7 @@ def _matches(subject: Subject) -> Iterator[tuple[Shape, Text, Match, int]]:
     """(shape, string, match, offset of the string's first byte) of everything verified."""
     anchors = [(re.compile(shape.anchor), shape) for shape in SHAPES]
     data = subject.image.data
-    for offset, size in matching.spans(data, [shape.anchor for shape in SHAPES]):
+    for offset, size in patterns.spans(data, [shape.anchor for shape in SHAPES]):
         raw = bytes(data[offset : offset + size])
         text, base = bounded(subject, offset, size)
         for anchor, shape in anchors:
@@ -110,7 +112,7 @@ def _hits(subject: Subject, match: Match, base: int, exact: bool) -> Iterator[Hi
 
 def _set(subject: Subject, offset: int, size: int) -> str:
     """Which -X put it there."""
-    known = once(subject, _places)
+    known = subject.once(_places)
     number = bisect_right(known, (offset, 1 << 63, "")) - 1
     if number < 0 or offset + size > known[number][1]:
         return ""
@@ -125,13 +127,13 @@ def _places(subject: Subject) -> list[tuple[int, int, str]]:
 
 def specific(subject: Subject, value: Value) -> bool:
     """Whether a rule that knows its format reports a secret in this value."""
-    known = once(subject, _specific)
+    known = subject.once(_specific)
     return any(bisect_left(known, start) < bisect_left(known, start + size) for start, size, _ in value.places)
 
 
 def _specific(subject: Subject) -> list[int]:
     """Offsets of the secrets of such rules, in order."""
-    found = (s for s in once(subject, _scan).secrets if s.rule != secrets_assignments.RULE_ID)
+    found = (s for s in subject.once(_scan).secrets if s.rule != secret_assignments.RULE_ID)
     return sorted(hit.offset for secret in found for hit in secret.hits if hit.offset is not None)
 
 
@@ -142,18 +144,18 @@ def custom(subject: Subject, policy: Policy) -> Iterator[Draft]:
 
 
 def _custom(subject: Subject, name: str, pattern: bytes) -> Iterator[Draft]:
-    found: dict[str, list[Hit]] = {}
-    shown: dict[str, str] = {}
-    late: UnknownError | None = None
+    def draft(key: str, hits: list[Hit]) -> Draft:
+        return Draft(f"{name} {redacted('', hits[0].length)}", hits, f"{name} {key}")
+
+    return grouped(_in_strings(subject, name, pattern), draft)
+
+
+def _in_strings(subject: Subject, name: str, pattern: bytes) -> Iterator[Found]:
+    """The digest and the place of every match."""
     try:
-        for start, end in instrings.matches(subject, pattern):
-            secret = bytes(subject.image.data[start:end])
-            shown[digest(secret)] = label = f"{name} {redacted('', len(secret))}"
-            place = Hit(f"{label}{_set(subject, start, end - start)}", where(subject, start), start, end - start)
-            found.setdefault(digest(secret), []).append(place)
+        for start, end in strings.matches(subject, pattern):
+            size = end - start
+            text = f"{name} {redacted('', size)}{_set(subject, start, size)}"
+            yield digest(bytes(subject.image.data[start:end])), Hit(text, where(subject, start), start, size)
     except UnknownError as error:
-        late = error
-    for key, places in found.items():
-        yield Draft(shown[key], places, f"{name} {key}")
-    if late:
-        raise UnknownError(f"pattern {name}: {late}")
+        raise UnknownError(f"pattern {name}: {error}") from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from goforensics.analysis.paths import ABSOLUTE, is_leak
+from goforensics.clues import recorded
 from goforensics.rebuild.trimmed import is_trimmed
-from goforensics.rules import recorded
 from goforensics.rules.protocol import Hit, UnknownError
 from goforensics.rules.subject import Subject
 

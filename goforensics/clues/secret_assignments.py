@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from goforensics.rules.secrets_words import Match, Shape, Text, redacted, stand_in
+from goforensics.clues.secret_shapes import Match, Shape, Text, redacted, stand_in
 
 RULE_ID = "secrets/value"
 LEAST = 8  # characters

@@ -1,13 +1,22 @@
-"""A policy's pattern in the strings of a file: no match runs from one string into the next."""
+"""The strings of a file, and a policy's pattern in them: no match runs from one string into the next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from goforensics.rules import matching
+from goforensics import patterns
+from goforensics.analysis.texts import Texts
 from goforensics.rules.protocol import UnknownError
 from goforensics.rules.subject import Subject
-from goforensics.rules.values import texts
+
+
+def texts(subject: Subject) -> Texts:
+    """The file's strings."""
+    return subject.once(_texts)
+
+
+def _texts(subject: Subject) -> Texts:
+    return Texts(subject.binary)
 
 
 def matches(subject: Subject, pattern: bytes) -> Iterator[tuple[int, int]]:
@@ -18,12 +27,12 @@ def matches(subject: Subject, pattern: bytes) -> Iterator[tuple[int, int]]:
     """
     done = 0
     try:
-        for offset, size in matching.spans(subject.image.data, [pattern]):
+        for offset, size in patterns.spans(subject.image.data, [pattern]):
             for start, end in _again(subject, pattern, offset, size):
                 if start >= done:
                     yield start, end
                     done = end
-    except (matching.PatternError, matching.TooManyError) as error:
+    except (patterns.PatternError, patterns.TooManyError) as error:
         raise UnknownError(str(error)) from None
 
 
@@ -35,8 +44,8 @@ def _again(subject: Subject, pattern: bytes, offset: int, size: int) -> Iterator
         if bound.start <= offset and end <= bound.end:
             yield offset, end
             return
-        low, high = max(bound.start, at - matching.OVERLAP), min(bound.end, at + matching.OVERLAP)
-        for first, last in matching.matches(pattern, bytes(subject.image.data[low:high])):
+        low, high = max(bound.start, at - patterns.OVERLAP), min(bound.end, at + patterns.OVERLAP)
+        for first, last in patterns.matches(pattern, bytes(subject.image.data[low:high])):
             if low + first < end and low + last > offset:
                 yield low + first, low + last
         at = max(bound.end, at + 1)

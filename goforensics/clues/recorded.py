@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from goforensics.analysis.packages import Packages
-from goforensics.containers.image import Section
+from goforensics.containers.image import Section, SymbolTable
+from goforensics.errors import FormatError
 from goforensics.rules.protocol import Hit, UnknownError
 from goforensics.rules.subject import Subject
 from goforensics.sections import dwarf, pclntab, symtab
@@ -99,9 +100,20 @@ def _function(found: Pclntab, i: int) -> Hit:
     return Hit(name, "funcnametab", found.offset + int(found.funcs.name[i]), len(name.encode("utf-8", "replace")))
 
 
+def symbol_table(subject: Subject) -> SymbolTable | None:
+    """Where the symbols are, None if there are none.  UnknownError if the headers tell of no place in the file."""
+    try:
+        return subject.image.symbol_table()
+    except FormatError as error:
+        raise UnknownError(f"the symbol table cannot be read: {error}") from None
+
+
 def symbols(subject: Subject) -> bool:
-    """There is a symbol table with more than the dynamic linker's needs; one that cannot be read is there, too."""
-    if subject.image.symbol_table() is None:
+    """There is a symbol table with more than the dynamic linker's needs; one that cannot be read is there, too.
+
+    UnknownError as `symbol_table`.
+    """
+    if symbol_table(subject) is None:
         return False
     return subject.binary.maybe(symtab.PARSER) is None or not subject.file.stripped.symtab
 

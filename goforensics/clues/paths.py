@@ -11,11 +11,10 @@ import msgspec
 from goforensics.analysis import leakplaces
 from goforensics.analysis.leaks import SCRIPTS, roots_of
 from goforensics.analysis.paths import Roots, classify
+from goforensics.clues.paths_in_strings import in_strings
+from goforensics.patterns import TooManyError
 from goforensics.report import PathKind
 from goforensics.report_audit import Severity
-from goforensics.rules import matching
-from goforensics.rules.once import once
-from goforensics.rules.paths_strings import in_strings
 from goforensics.rules.protocol import Draft, Hit, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -36,6 +35,7 @@ C_OBJECTS = (
     "build C code with CGO_CFLAGS=-ffile-prefix-map=DIR=. (libraries that were built elsewhere too), or drop its debug "
     "data with -ldflags=-s"
 )
+MENDS = {TRIMPATH: ("-trimpath",), RECORDED: ("-trimpath",), C_OBJECTS: ("-ldflags=-s",)}  # flags of go build
 FIX = "go build -trimpath; for what survives it, see the finding"
 STRINGS = "a constant, -X or //go:embed holds this path: take it out of the source, -trimpath does not touch it"
 
@@ -47,6 +47,7 @@ class Leak(msgspec.Struct, frozen=True):
     kind: PathKind
     prefix: str
     hit: Hit
+    copy_of: str = ""  # as leakplaces.Place
 
 
 class Leaks(msgspec.Struct, frozen=True):
@@ -58,18 +59,18 @@ class Leaks(msgspec.Struct, frozen=True):
 
 def found(subject: Subject) -> Leaks:
     """Every path of the build machine, what can be read in the file as it is first."""
-    return once(subject, _found)
+    return subject.once(_found)
 
 
 def _found(subject: Subject) -> Leaks:
     known, cut = roots(subject), ""
     places = list(leakplaces.places(subject.binary, known))
-    out = [_leak(place.path, known, _hit(place)) for place in places]
+    out = [_leak(place.path, known, _hit(place), place.copy_of) for place in places]
     spans = [(place.offset, place.offset + place.length) for place in places if place.offset is not None]
     try:
         for hit in in_strings(subject, {(each.prefix, each.kind) for each in out}, spans):
             out.append(_leak(hit.text, known, hit))
-    except matching.TooManyError as error:
+    except TooManyError as error:
         cut = str(error)
     return Leaks(sorted(out, key=lambda leak: leak.hit.where.startswith("dwarf")), cut)
 
@@ -80,9 +81,9 @@ def roots(subject: Subject) -> Roots:
     return roots_of(found.directory if found else {})
 
 
-def _leak(path: str, known: Roots, hit: Hit) -> Leak:
+def _leak(path: str, known: Roots, hit: Hit, copy_of: str = "") -> Leak:
     prefix, kind = classify(path, known)
-    return Leak(path, kind, prefix, hit)
+    return Leak(path, kind, prefix, hit, copy_of)
 
 
 def _hit(place: leakplaces.Place) -> Hit:
@@ -111,8 +112,11 @@ def drafts(
         groups.setdefault(wanted(leak), []).append(leak)
     for name, mine in groups.items():
         if name:
-            hits = _mixed([leak.hit for leak in mine])
-            yield Draft(title(name, len(hits)), hits, name, severity=severity(mine[0]), fix=fix(subject, mine))
+            hits = _mixed(list(dict.fromkeys(leak.hit for leak in mine)))
+            answers = _answers(subject, mine)
+            flags = tuple(dict.fromkeys(flag for answer in answers for flag in MENDS.get(answer, ())))
+            fix = "; ".join(answers)
+            yield Draft(title(name, len(hits)), hits, name, severity=severity(mine[0]), fix=fix, mends=flags)
     if found(subject).cut:
         raise UnknownError(found(subject).cut)
 
@@ -133,17 +137,18 @@ def places(count: int) -> str:
     return f"{count:,} {'place' if count == 1 else 'places'}"
 
 
-def fix(subject: Subject, leaks: Iterable[Leak]) -> str:
+def _answers(subject: Subject, leaks: Iterable[Leak]) -> list[str]:
     """What helps against paths at these places; each answer once."""
     trimmed = subject.settings.get("-trimpath") == "true"
-    return "; ".join(dict.fromkeys(_remedy(leak, trimmed) for leak in leaks))
+    return list(dict.fromkeys(_remedy(leak, trimmed) for leak in leaks))
 
 
 def _remedy(leak: Leak, trimmed: bool) -> str:
-    where, text = leak.hit.where, leak.hit.text
-    if where == "buildinfo:replace" or "as buildinfo:replace" in text:
+    where = leak.hit.where
+    recorded = leak.copy_of or where
+    if recorded == "buildinfo:replace":
         return REPLACE
-    if where.startswith("buildinfo:") or "as buildinfo:" in text:
+    if recorded.startswith("buildinfo:"):
         return RECORDED
     if where in ("rpath", "runpath"):
         return RUN_PATH

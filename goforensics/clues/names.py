@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from goforensics.rules.protocol import Draft, Hit, UnknownError
+from goforensics.clues.grouping import Found, grouped
+from goforensics.clues.places import where
+from goforensics.rules.protocol import Draft, Hit
 from goforensics.rules.subject import Subject
-from goforensics.rules.wheres import where
 
-Found = tuple[str, Hit]  # the name, and where it is
 PART = rb"[0-9A-Za-z_-]"
 NEXT = re.compile(rb"[0-9A-Za-z_-]")
 SHOWN = 200  # bytes
@@ -35,15 +35,5 @@ def hit(subject: Subject, offset: int, size: int) -> Hit:
 
 
 def by_name(found: Iterable[Found], title: str) -> Iterator[Draft]:
-    """One finding per name; what `found` raises comes after those that it gave."""
-    groups: dict[str, list[Hit]] = {}
-    late: UnknownError | None = None
-    try:
-        for name, place in found:
-            groups.setdefault(name, []).append(place)
-    except UnknownError as error:
-        late = error
-    for name, hits in groups.items():
-        yield Draft(f"{title} {name}", hits, name)
-    if late:
-        raise late
+    """One finding per name; UnknownError as `grouped`."""
+    return grouped(found, lambda name, hits: Draft(f"{title} {name}", hits, name))

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from goforensics.rules import recorded, trimming
+from goforensics.clues import recorded, trimming
 from goforensics.rules.protocol import Hit, UnknownError
 from goforensics.rules.subject import Subject
 
@@ -44,7 +44,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 def answers(subject: Subject, flags: Iterable[str]) -> list[Answer]:
     """An answer per flag; GOFLAGS and -ldflags are the flags that they consist of."""
-    return [_answer(subject, flag) for flag in dict.fromkeys(each for text in flags for each in _single(text))]
+    return [_answer(subject, flag) for flag in single(flags)]
+
+
+def single(flags: Iterable[str]) -> list[str]:
+    """Flags one by one, each once and with its dash: those of GOFLAGS and of -ldflags by themselves."""
+    return list(dict.fromkeys(each for text in flags for each in _single(text)))
 
 
 def _single(text: str) -> Iterator[str]:
@@ -56,7 +61,14 @@ def _single(text: str) -> Iterator[str]:
         for flag in linker_flags(text.removeprefix("-ldflags=")):
             yield flag if flag in STRIPS else f"-ldflags={flag}"
     elif text:
-        yield text
+        yield text if text[0] == "-" or text[0].isupper() or text.startswith("vcs") else f"-{text}"
+
+
+def mends(flag: str) -> tuple[str, ...]:
+    """A flag in its single form as go build takes it; nothing for a setting that go build makes by itself."""
+    if flag in STRIPS:
+        return (f"-ldflags={flag}",)
+    return (flag,) if flag.startswith("-") or ENVIRONMENT.match(flag) else ()
 
 
 def _split(text: str) -> list[str]:

@@ -9,9 +9,8 @@ import msgspec
 import numpy as np
 
 from goforensics.analysis.leakplaces import modinfo_copies
-from goforensics.analysis.texts import SetString, Texts, set_strings
+from goforensics.analysis.texts import SetString, set_strings
 from goforensics.binary import Binary
-from goforensics.rules.once import once
 from goforensics.rules.subject import Subject
 from goforensics.sections import symtab
 
@@ -28,18 +27,9 @@ class Value(msgspec.Struct, frozen=True):
     places: tuple[tuple[int, int, str], ...]  # offset in the image, bytes, where: "buildinfo:-ldflags", "rodata"
 
 
-def texts(subject: Subject) -> Texts:
-    """The file's strings."""
-    return once(subject, _texts)
-
-
-def _texts(subject: Subject) -> Texts:
-    return Texts(subject.binary)
-
-
 def values(subject: Subject) -> tuple[Value, ...]:
     """What -X set, as far as it can be known."""
-    return once(subject, _values)
+    return subject.once(_values)
 
 
 def _values(subject: Subject) -> tuple[Value, ...]:

@@ -1,8 +1,9 @@
-"""What rules on linking share: the facts, who brings C in, and what to do about it."""
+"""What a Linux binary asks of the system, as evidence; which packages bring that in, and what to do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from goforensics.analysis import linking
 from goforensics.analysis.linking import Linking
@@ -16,7 +17,7 @@ SYMBOLS = 8  # that are named for one version
 
 def linux(subject: Subject) -> Linking:
     """What a Linux binary asks for.  NotApplicableError for another system's, UnknownError where it cannot be read."""
-    image, goos = subject.image, subject.settings.get("GOOS") or subject.image.goos
+    image, goos = subject.image, subject.file.goos
     if image.format != "elf" or goos != "linux":
         raise NotApplicableError(f"the file is for {goos or image.format}, not for Linux")
     if not image.segments:
@@ -61,16 +62,25 @@ def loader_hits(told: Linking) -> list[Hit]:
     return loader + [text_hit(place, "dynamic:NEEDED") for place in told.needed]
 
 
-def fix(told: Linking, packages: Collection[str]) -> str:
+class Mend(NamedTuple):
+    """What to do, and the flags of go build that do it."""
+
+    fix: str
+    flags: tuple[str, ...] = ()
+
+
+def mend(told: Linking, packages: Collection[str]) -> Mend:
     """How to build it so that it asks for nothing."""
     if told.interpreter is None:
-        return "a library takes its loader's C library: build it on the oldest system that it must be loaded on"
+        return Mend("a library takes its loader's C library: build it on the oldest system that it must be loaded on")
     if not told.needed and not packages:
-        return "build without -buildmode=pie, or as a static one: -ldflags='-linkmode=external -extldflags=-static-pie'"
+        static = "-ldflags='-linkmode=external -extldflags=-static-pie'"
+        return Mend(f"build without -buildmode=pie, or as a static one: {static}", ("-buildmode=exe",))
     if linking.only_std(packages):
-        return "build with CGO_ENABLED=0: net and os/user have pure Go versions (or -tags netgo,osusergo)"
+        says = "build with CGO_ENABLED=0: net and os/user have pure Go versions (or -tags netgo,osusergo)"
+        return Mend(says, ("CGO_ENABLED=0",))
     names = shown(packages)
-    return (
+    return Mend(
         f"{', '.join(names)} {'needs' if len(names) == 1 else 'need'} C: link statically (-tags netgo,osusergo "
         "-ldflags='-linkmode=external -extldflags=-static'), or build on the oldest system that it must run on"
     )

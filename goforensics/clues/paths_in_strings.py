@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from goforensics.analysis.paths import PLACEHOLDER
+from goforensics.clues.places import where
+from goforensics.clues.strings import texts
+from goforensics.patterns import spans
 from goforensics.report import PathKind
-from goforensics.rules import matching
 from goforensics.rules.protocol import Hit
 from goforensics.rules.subject import Subject
-from goforensics.rules.values import texts
-from goforensics.rules.wheres import where
 from goforensics.sections import pclntab
 
 HOME = rb"/home/|/Users/|[A-Za-z]:[\\/]Users[\\/]"
@@ -47,7 +47,7 @@ def in_strings(subject: Subject, prefixes: Iterable[tuple[str, PathKind]], known
     patterns = [re.escape(root) for root in sorted(roots, key=len, reverse=True)] + [HOME]
     data, done = subject.image.data, 0
     for low, high in _free(subject, known):
-        for offset, size in matching.spans(data[low:high], patterns):
+        for offset, size in spans(data[low:high], patterns):
             at = low + offset
             path = _path(subject, at, bytes(data[at : at + size]) in roots) if at >= done else None
             if path is not None and not PLACEHOLDER.match(path):
@@ -80,10 +80,10 @@ def _free(subject: Subject, known: Iterable[Span]) -> Iterator[Span]:
             yield at, end
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
+def _merged(pieces: Iterable[Span]) -> list[Span]:
     """The same bytes in order, none twice."""
     out: list[Span] = []
-    for low, high in sorted(spans):
+    for low, high in sorted(pieces):
         if out and low <= out[-1][1]:
             out[-1] = out[-1][0], max(out[-1][1], high)
         elif low < high:

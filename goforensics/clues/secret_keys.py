@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from goforensics.rules.secrets_words import Match, Shape, Text, alone, redacted
+from goforensics.clues.secret_shapes import Match, Shape, Text, alone, redacted
 
 KEY, JWT = "secrets/private-key", "secrets/jwt"
 LARGEST = 1 << 15  # bytes of a key's block; RSA of 16,384 bits has 13,000

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Callable
 
-from goforensics.rules.secrets_words import Match, Shape, Text, alone, made_up, redacted
+from goforensics.clues.secret_shapes import Match, Shape, Text, alone, made_up, redacted
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from goforensics.rules.once import once
 from goforensics.rules.subject import Subject
 from goforensics.sections import pclntab
 from goforensics.sections.arrays import Offsets
@@ -15,10 +14,10 @@ def where(subject: Subject, offset: int) -> str:
     setting = _setting(subject, offset)
     if setting:
         return setting
-    low, high, files = once(subject, _table)
+    low, high, files = subject.once(_table)
     if low <= offset < high:
         return "filetab" if files[0] <= offset < files[1] else "pclntab"
-    start, size = once(subject, _extents)
+    start, size = subject.once(_extents)
     rows = np.flatnonzero((start <= offset) & (offset < start + size))
     if len(rows):
         s = subject.image.sections[int(rows[0])]
