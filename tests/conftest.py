@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 for folder in ("scripts", "tests"):
     if str(ROOT / folder) not in sys.path:
         sys.path.insert(0, str(ROOT / folder))
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job: programs under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SKIPPED: list[str] = []
 
