@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goforensics.analysis.packages import PackageNames, declaring
+from goforensics.analysis.packages import PackageNames, declaring, path_of
 
 KNOWN = {"main", "os", "github.com/jmoiron/sqlx", "example.com/a", "go"}
 
@@ -30,3 +30,17 @@ def test_they_get_no_number_of_their_own() -> None:
     names = PackageNames(["", "github.com/jmoiron/sqlx"])
     assert names["github.com/jmoiron/sqlx.Tx.database/sql"] == 1
     assert names.all == ["", "github.com/jmoiron/sqlx"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [
+        ("gopkg.in/yaml%2ev3", "gopkg.in/yaml.v3"),
+        ("gopkg.in/yaml%252ev3", "gopkg.in/yaml.v3"),  # closures of Go 1.27
+        ("net/http", "net/http"),
+        ("100%", "100%"),
+        ("%zz%2", "%zz%2"),
+    ],
+)
+def test_escaped_paths(prefix: str, path: str) -> None:
+    assert path_of(prefix) == path

@@ -155,7 +155,7 @@ class _Finder:
         """(p,) where each piece begins and ends, and the memory that they lie in."""
         low, high = (np.array([at], np.uint64) for at in self.strings)
         fields = self.module.fields
-        first = min(fields[name] for name in ("rodata", "types") if name in fields)  # before: headers, notes
+        first = min((fields[name] for name in ("rodata", "types") if name in fields), default=0)  # before: headers
         free = [(start, end, READ_ONLY) for start, end, writable in self.free if not writable and start >= first]
         objects = cut(free, [*self.found.known, Extents("string", low, high)], np.empty(0, np.uint64))
         plain = objects.of(READ_ONLY)

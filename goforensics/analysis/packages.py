@@ -109,8 +109,13 @@ def package_of(symbol: str) -> str:
 
 
 def path_of(prefix: str) -> str:
-    """An import path from a symbol's prefix: %2e is a dot."""
-    return prefix if "%" not in prefix else ESCAPE.sub(lambda m: chr(int(m[1], 16)), prefix)
+    """An import path from a symbol's prefix: %2e is a dot, and so is %252e, for some closures' names are escaped twice.
+
+    No import path has a percent sign.
+    """
+    while "%" in prefix and (plain := ESCAPE.sub(lambda m: chr(int(m[1], 16)), prefix)) != prefix:
+        prefix = plain
+    return prefix
 
 
 def spans(data: NDArray[np.uint8], start: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:

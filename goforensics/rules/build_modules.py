@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from goforensics.analysis.packages import path_of
 from goforensics.clues import recorded
 from goforensics.policy import Policy
 from goforensics.rules.protocol import Draft, Hit, Rule, UnknownError
@@ -42,7 +41,6 @@ def _foreign(package: str) -> bool:
 
 
 def _listed(package: str, mod: ModInfo) -> bool:
-    package = path_of(package)  # Go 1.27 escapes the names of some closures twice: yaml%252ev3
     modules = (*([mod.main] if mod.main else ()), *mod.modules)
     return any(package == m.path or package.startswith(f"{m.path}/") for m in modules)
 

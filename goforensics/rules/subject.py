@@ -15,6 +15,7 @@ from goforensics.errors import FormatError
 from goforensics.sections import buildinfo
 from goforensics.sections.buildinfo import BuildInfo
 
+COLUMNS = ("section", "structure", "package", "module")  # of the byte map
 T = TypeVar("T")
 
 
@@ -90,8 +91,7 @@ class Subject:
     @cached_property
     def _bytemap(self) -> ByteMap | FormatError:
         try:
-            claims = mapping.image_claims(self.binary, self.owners)
-            return mapping.image_map(self.binary, claims, ("section", "structure", "package", "module"))
+            return mapping.image_map(self.binary, mapping.image_claims(self.binary, self.owners, COLUMNS), COLUMNS)
         except FormatError as error:
             return error
 
