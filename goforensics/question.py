@@ -5,7 +5,6 @@ Nothing here needs NumPy, so that a wrong question is told at once.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -92,5 +91,7 @@ def parse_filter(text: str) -> Filter:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(name.lower(), known, 1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from goforensics.sections.arrays import Offsets
+from goforensics.sections.arrays import Indices, Offsets
 from goforensics.sets import distinct
 
 Flags = NDArray[np.bool_]
@@ -20,14 +20,14 @@ class Sharing(msgspec.Struct, frozen=True, eq=False):
     first: Flags  # (r,) the first use of its item by its owner: one that uses an item twice holds it once
 
 
-def sharing(owner: Offsets, item: Offsets, items: int) -> Sharing:
+def sharing(owner: Indices, item: Indices, items: int) -> Sharing:
     """How `items` items are shared, of which `owner[k]` uses `item[k]` (r,)."""
     users = np.bincount(item, minlength=items)
     one = np.zeros(items, np.int64)
     one[item] = owner  # whichever comes last: with one owner all are the same
     alone = users > 0
     alone[item[one[item] != owner]] = False
-    return Sharing(users, alone, _first(owner * (items + 1) + item, users[item] > 1))
+    return Sharing(users, alone, _first(owner.astype(np.int64) * (items + 1) + item, users[item] > 1))
 
 
 def _first(pair: Offsets, several: Flags) -> Flags:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from goforensics.analysis.modules import GENERATED, Modules
 from goforensics.analysis.packages import Packages
 from goforensics.bytemap import COLUMNS, SHARED, Claims, Labels, Level, Shares
+from goforensics.sections.arrays import Indices
 from goforensics.sections.pclntab import Pclntab
 
 Numbers = NDArray[np.int64]
@@ -44,8 +45,8 @@ class Holdings(msgspec.Struct, frozen=True, eq=False):
     structure: str | Labels
     start: Numbers  # (m,) offsets in the image
     end: Numbers  # (m,)
-    item: Numbers  # (u,) increasing: a range that the owner below uses
-    owner: Numbers  # (u,) number of a function or, if `of_packages`, of a package
+    item: Indices  # (u,) increasing: a range that the owner below uses
+    owner: Indices  # (u,) number of a function or, if `of_packages`, of a package
     weight: NDArray[np.float64] | None = None  # (u,) None: each use counts the same
     of_packages: bool = True
     basis: str = "structure"
@@ -114,7 +115,7 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
         }
         return {column: table for column, table in every.items() if column in self.columns}
 
-    def labels(self, owner: Numbers) -> dict[str, Labels | str]:
+    def labels(self, owner: Indices) -> dict[str, Labels | str]:
         """What each of these owners (m,) is called."""
         _, _, origins, origin = self._homes
         labels: dict[str, Labels | str] = {"origin": Labels(origin[self.package[owner]], origins)}
@@ -142,7 +143,7 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
         return [claims.only(owned), Claims(f"{held.source}.rest", Level.ITEM, held.start, held.end, rest).only(~owned)]
 
     def shared(
-        self, count: int, item: Numbers, owner: Numbers, weight: NDArray[np.float64], *, with_origin: bool = True
+        self, count: int, item: Indices, owner: Indices, weight: NDArray[np.float64], *, with_origin: bool = True
     ) -> dict[str, Labels | str]:
         """Labels of `count` items of which each of `item` (u,), increasing, has an `owner` with a `weight`.
 
@@ -160,7 +161,7 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
             labels["users"] = self._users(length, owner, weight, with_origin)
         return labels
 
-    def _common_origin(self, owner: Numbers, first: Numbers, length: Numbers) -> Labels:
+    def _common_origin(self, owner: Indices, first: Numbers, length: Numbers) -> Labels:
         """What several origins share is "shared"; "std" if it is in one module all the same, for std has several."""
         modules, module, origins, origin = self._homes
         package = self.package[owner]
@@ -169,7 +170,7 @@ class Vocabulary(msgspec.Struct, frozen=True, eq=False, dict=True):
         in_one = (kind == len(origins) - 2) & (home < len(modules) - 1)
         return Labels(np.where(in_one, len(origins) - 1, kind).astype(np.int32), origins)
 
-    def _users(self, length: Numbers, owner: Numbers, weight: NDArray[np.float64], with_origin: bool) -> Labels:
+    def _users(self, length: Numbers, owner: Indices, weight: NDArray[np.float64], with_origin: bool) -> Labels:
         """Who uses each item, where several do; set 0 is empty."""
         several = length > 1
         code = np.where(several, np.cumsum(several), 0).astype(np.int32)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Offsets = NDArray[np.int64]
+Indices = NDArray[np.signedinteger]  # of things that are fewer than 2**31, in 32 bits where there are many
 
 
 def strings(data: memoryview | bytes, offsets: Offsets) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from goforensics.errors import FormatError
 from goforensics.sections import funcdata, inlined, inltree, pclntab, pcparts
-from goforensics.sections.arrays import Offsets, spread, string_ends
+from goforensics.sections.arrays import Indices, Offsets, spread, string_ends
 from goforensics.sections.inltree import affordable
 from goforensics.sections.pclntab import Pclntab
 from goforensics.sections.pctables import SLOTS
@@ -37,9 +37,9 @@ class Items(msgspec.Struct, frozen=True):
     structure: str  # Go's name for the part; what of it, where the part has several sorts
     starts: Offsets  # (i,) offsets in the image
     ends: Offsets  # (i,)
-    owner: Offsets  # (r,) functions, as rows of Pclntab.funcs; one that uses an item twice is there twice
-    item: Offsets  # (r,) which item
-    slot: Offsets | None = None  # (r,) of pc-value tables: as which each is used, an index into SLOTS or 3 + k
+    owner: Indices  # (r,) functions, as rows of Pclntab.funcs; one that uses an item twice is there twice
+    item: Indices  # (r,) which item
+    slot: Indices | None = None  # (r,) of pc-value tables: as which each is used, an index into SLOTS or 3 + k
 
 
 def decode(source: Source) -> list[Items]:
@@ -53,7 +53,8 @@ def decode(source: Source) -> list[Items]:
     files = _Files(names.extents, table)
     inside = [*_records(table), *_tables(table), *names.items(), *files.items()]
     moved = [replace(sort, starts=sort.starts + table.offset, ends=sort.ends + table.offset) for sort in inside]
-    return _disjoint([sort for sort in (*moved, *_funcdata(source)) if len(sort.starts)])
+    found = _disjoint([sort for sort in (*moved, *_funcdata(source)) if len(sort.starts)])
+    return [_compact(sort) for sort in found]
 
 
 def per_function(sorts: list[Items], count: int) -> NDArray[np.float64]:
@@ -76,6 +77,12 @@ def _disjoint(sorts: list[Items]) -> list[Items]:
         replace(sort, ends=np.maximum(np.minimum(sort.ends, cut), sort.starts))
         for sort, cut in zip(sorts, cuts, strict=True)
     ]
+
+
+def _compact(sort: Items) -> Items:
+    """The same with its uses, of which a large program has a million, in 32 and 8 bits."""
+    slot = None if sort.slot is None else sort.slot.astype(np.int8)
+    return replace(sort, owner=sort.owner.astype(np.int32), item=sort.item.astype(np.int32), slot=slot)
 
 
 def _some(sort: Items, rows: NDArray[np.bool_], structure: str) -> Items:
