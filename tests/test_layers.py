@@ -58,6 +58,7 @@ LAYERS = [  # a module may import from the lines above its own
         "analysis.objects",
         "analysis.wellknown",
         "analysis.loadorder",
+        "analysis.gaps",
     ),
     ("analysis.owners", "analysis.vocabulary", "analysis.levers", "analysis.stringlengths", "analysis.causes"),
     (

@@ -10,9 +10,10 @@ import numpy as np
 
 from goforensics.analysis.data import DataOwners
 from goforensics.analysis.evidence import READ_ONLY, VARIABLE
+from goforensics.analysis.gaps import gaps
 from goforensics.analysis.objects import Flags, Objects
 from goforensics.analysis.vocabulary import Vocabulary
-from goforensics.bytemap import ByteMap, Claims, Labels, Level
+from goforensics.bytemap import Claims, Labels, Level
 from goforensics.containers.image import Image
 from goforensics.sections.arrays import Offsets
 from goforensics.sections.moduledata import ModuleData
@@ -23,13 +24,11 @@ STRING_SHOWN = 60  # bytes of a string in the column "symbol"
 
 def free_memory(image: Image, module: ModuleData, known: Sequence[Claims]) -> list[tuple[int, int, bool]]:
     """Memory (start, end, whether it holds variables) that is loaded from the file and claimed by nothing `known`."""
-    found = ByteMap.build(len(image.data), known, ("structure",))
-    cells = np.flatnonzero(found.codes["structure"] == 0)
-    gaps = list(zip(found.bounds[cells].tolist(), found.bounds[cells + 1].tolist(), strict=True))
+    free = gaps(len(image.data), known, "structure")
     variables = [r for r in (module.range("noptrdata", "enoptrdata"), module.range("data", "edata")) if r]
     out: list[tuple[int, int, bool]] = []
     for offset, size, address in _places(image):
-        for start, end in _within(gaps, offset, offset + size):
+        for start, end in _within(free, offset, offset + size):
             low, high = start - offset + address, end - offset + address
             for first, last in ((low, min(high, module.text)), (max(low, module.etext), high)):
                 out += _by_variables(first, last, variables)
@@ -47,8 +46,8 @@ def _places(image: Image) -> Iterator[tuple[int, int, int]]:
                 yield part.offset, part.file_size, part.address
 
 
-def _within(gaps: Sequence[tuple[int, int]], low: int, high: int) -> Iterator[tuple[int, int]]:
-    for start, end in gaps:
+def _within(free: Sequence[tuple[int, int]], low: int, high: int) -> Iterator[tuple[int, int]]:
+    for start, end in free:
         if start < high and end > low:
             yield max(start, low), min(end, high)
 

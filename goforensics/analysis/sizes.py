@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from goforensics.analysis import code_bytes, data_bytes, debug_bytes, pclntab_bytes, symbol_bytes
 from goforensics.analysis.data import DataOwners, data_owners
+from goforensics.analysis.gaps import gaps
 from goforensics.analysis.modules import Modules
 from goforensics.analysis.packages import PackageNames, Packages
 from goforensics.analysis.vocabulary import Holdings, Vocabulary
 from goforensics.binary import Binary
-from goforensics.bytemap import COLUMNS, ByteMap, Claims, Labels, Level
+from goforensics.bytemap import COLUMNS, Claims, Labels, Level
 from goforensics.containers.image import Image, Role
 from goforensics.errors import FormatError
 from goforensics.report import Kind
@@ -116,11 +117,8 @@ def _sections(image: Image, known: list[Claims]) -> list[Claims]:
 
 def padding(data: memoryview, known: list[Claims]) -> list[Claims]:
     """Zeros that nothing known holds: whole gaps, and runs of them around what is there without a name."""
-    found = ByteMap.build(len(data), known, ("origin",))
-    free = np.flatnonzero(found.codes["origin"] == 0)
     raw = np.frombuffer(data, np.uint8)
-    spans = zip(found.bounds[free].tolist(), found.bounds[free + 1].tolist(), strict=True)
-    zero = [run for start, end in spans for run in _zeros(raw, start, end)]
+    zero = [run for start, end in gaps(len(data), known, "origin") for run in _zeros(raw, start, end)]
     labels = {"section": "(between sections)", "structure": "padding", "kind": "padding", "origin": "padding"}
     return [Claims.of("padding", Level.SECTION, zero, **labels)]
 
