@@ -318,9 +318,10 @@ def _blank(cells: int) -> _Column:
 
 def _sorted(claims: Claims, size: int, columns: Sequence[str]) -> Claims:
     """`claims` on `columns` clipped to the file, without empty ranges, by start (the longer first where they agree)."""
-    starts, ends = (np.clip(side, 0, size).astype(np.int64) for side in (claims.starts, claims.ends))
-    order = np.lexsort((-ends, starts))
-    order = order[ends[order] > starts[order]]
+    starts, ends = (np.clip(side, 0, size).astype(np.int64, copy=False) for side in (claims.starts, claims.ends))
+    order = np.flatnonzero(ends > starts)
+    if (starts[order[1:]] <= starts[order[:-1]]).any():  # most parsers give them in order
+        order = order[np.lexsort((-ends[order], starts[order]))]
     labels = {
         column: label if isinstance(label, str) else Labels(label.codes[order], label.names)
         for column, label in claims.labels.items()
