@@ -9,8 +9,7 @@ import numpy as np
 
 from goforensics.analysis.inlining import PCFILE, PCLN, Bytes, Copies, divided, line_spans, nesting
 from goforensics.analysis.shares import whole_numbers
-from goforensics.sections.arrays import Offsets, string_ends, strings
-from goforensics.sections.inltree import affordable
+from goforensics.sections.arrays import Offsets, strings
 from goforensics.sections.pclntab import EMPTY
 from goforensics.sets import distinct
 
@@ -65,9 +64,7 @@ def callees(copies: Copies) -> Callees:
 def _named(copies: Copies) -> tuple[list[str], Offsets]:
     """Names of inlined functions, and (m,) which each copy's is; "" where it lies outside of the table."""
     at, data = distinct(copies.nodes.name), copies.table.data
-    length = string_ends(data, at) + 1 - at
-    lost = (at == 0) | (affordable(length, len(data)) == 0)  # a broken file's names could be each other's ends
-    texts = strings(data, np.where(lost, EMPTY, at))
+    texts = strings(data, np.where(at == 0, EMPTY, at))
     numbers = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     same = np.array([numbers[text] for text in texts], np.int64)
     return list(numbers), same[np.searchsorted(at, copies.nodes.name)]
